@@ -1,0 +1,91 @@
+// Package wire turns the bytes of model APIs into facts and back without ever
+// decoding a whole body: a strict scanner that finds spans, splices that change
+// only named spans, a server-sent-event splitter, and the Dialect seam that each
+// API family implements.
+package wire
+
+import (
+	"sallyport/internal/fault"
+	"sallyport/internal/llm"
+)
+
+// Endpoint is one operation of a dialect; its text is stored in records.
+type Endpoint string
+
+// The endpoints.
+const (
+	Chat        Endpoint = "chat"         // OpenAI POST /v1/chat/completions
+	Responses   Endpoint = "responses"    // OpenAI POST /v1/responses
+	Embeddings  Endpoint = "embeddings"   // OpenAI POST /v1/embeddings
+	Messages    Endpoint = "messages"     // Anthropic POST /v1/messages
+	CountTokens Endpoint = "count_tokens" // Anthropic POST /v1/messages/count_tokens
+	Models      Endpoint = "models"       // GET /v1/models and /v1/models/{id}
+)
+
+// Span is a half-open range of byte offsets into a body.
+type Span struct{ Start, End int }
+
+// Edit replaces the bytes of a span. Edits of one body are sorted by Start and
+// do not overlap; an empty span inserts.
+type Edit struct {
+	Span
+	With []byte
+}
+
+// Call is what the gateway needs to know of a request. It is immutable once
+// parsed and holds offsets into the body it was parsed from.
+type Call struct {
+	Endpoint   Endpoint
+	Model      string // decoded model name, as the client wrote it
+	ModelSpan  Span   // the JSON string value including its quotes
+	Stream     bool
+	MaxOutput  int64 // the client's bound on generated tokens; 0 when it gave none
+	UsageAsked bool  // the client itself asked for usage in the stream
+	UsageEdit  *Edit // what makes the upstream report usage in the stream; nil when not applicable or already asked
+}
+
+// Limits bound what a parser accepts.
+type Limits struct {
+	Depth int // deepest nesting of arrays and objects; must be positive
+}
+
+// FrameKind is what one server-sent event means for the exchange.
+type FrameKind uint8
+
+// The kinds of frame.
+const (
+	FrameMeta    FrameKind = iota // opens or structures the answer; no content yet
+	FrameContent                  // the first of these commits the attempt
+	FrameUsage                    // carries only usage: dropped when only Sallyport asked for it
+	FramePing                     // keeps the connection alive
+	FrameError                    // the upstream reports an error inside the stream
+	FrameEnd                      // the dialect's end of stream
+	FrameInvalid                  // not in the dialect
+)
+
+// Follower follows one answer. It is not safe for concurrent use, keeps no
+// reference to the bytes it is shown, and bounds what it remembers.
+type Follower interface {
+	// Frame is shown each event of a stream in order.
+	Frame(ev Event) FrameKind
+	// Body is shown a whole unary answer with a 2xx status; an error means the
+	// answer is not in the dialect.
+	Body(b []byte) error
+	// Summary is what was learned so far.
+	Summary() llm.Summary
+}
+
+// Dialect is one family of model APIs. Implementations are stateless and safe
+// for concurrent use.
+type Dialect interface {
+	// Parse reads a request body strictly. Its error is a *fault.Error of kind
+	// BadRequest whose Pointer is a JSON pointer to the offending place.
+	Parse(ep Endpoint, body []byte, lim Limits) (*Call, error)
+	// Follow returns a follower for the answer to a call.
+	Follow(call *Call) Follower
+	// Fault renders an error as the dialect's own JSON body, or, for a stream
+	// that has begun, as its error frame including the blank line.
+	Fault(ep Endpoint, e *fault.Error, requestID string, frame bool) []byte
+	// Heartbeat is a frame that every client of the dialect ignores.
+	Heartbeat(ep Endpoint) []byte
+}
