@@ -43,6 +43,10 @@ type Card struct {
 	Tiers    []Tier // ascending by Above
 }
 
+// Local is the provider of upstreams that an operator runs; they are free by
+// declaration.
+const Local = "local"
+
 // Declared is the card for upstreams that an operator runs: every class costs 0
 // because the operator says so, not because nothing is known.
 func Declared() Card {
@@ -50,7 +54,7 @@ func Declared() Card {
 	for c := range llm.NumClasses {
 		r[c] = 0
 	}
-	return Card{ID: "declared-local", Provider: "local", Model: "*", Source: "declared by the operator", Rates: r}
+	return Card{ID: "declared-local", Provider: Local, Model: "*", Source: "declared by the operator", Rates: r}
 }
 
 // rate finds the price of a class for a prompt of the given size. Reasoning
@@ -175,7 +179,7 @@ func NewBook(lists ...[]Card) *Book {
 // At returns the card that was valid for the provider's model at a time in
 // microseconds. No card is not a price of 0: the caller records "unpriced".
 func (b *Book) At(provider, model string, micros int64) (Card, bool) {
-	if provider == "local" {
+	if provider == Local {
 		return Declared(), true
 	}
 	for _, c := range b.cards[[2]string{provider, model}] {

@@ -1,0 +1,135 @@
+// Package ledger turns what an exchange took into money: the hold before it
+// leaves and the settlement after it ended, in tokens by class as claimed by the
+// upstream, priced by dated cards. What is not known stays unknown; it never
+// becomes 0.
+package ledger
+
+import (
+	"sync/atomic"
+
+	"sallyport/internal/llm"
+	"sallyport/internal/price"
+	"sallyport/internal/record"
+)
+
+// The states of the money of one exchange (record.Exchange.Money).
+const (
+	MoneyPriced   = "priced"   // the claim on a dated card
+	MoneyDeclared = "declared" // free because the operator declares it: local upstreams, token counting
+	MoneyUnpriced = "unpriced" // usage is known, a price is not
+	MoneyUnknown  = "unknown"  // usage is not known; the hold stays counted until corrected
+	MoneyHeld     = "held"     // the claim is impossible: charged at the hold
+	MoneyNone     = "none"     // nothing was generated: nothing to charge
+)
+
+// NotSampled is what record.Exchange.Counted holds for exchanges whose tokens
+// were not counted by Sallyport itself.
+const NotSampled = "not sampled"
+
+// FindingImplausible is the observation code of an impossible usage claim.
+const FindingImplausible = "usage.implausible"
+
+// bytesPerToken is a low estimate of prompt bytes per token, so that a hold errs
+// on the high side; outputWithoutBound is assumed when a client names no bound,
+// and outputCeiling caps absurd bounds that some SDKs send by default.
+const (
+	bytesPerToken      = 3
+	outputWithoutBound = 4096
+	outputCeiling      = 32768
+)
+
+// Ledger prices exchanges. It is safe for concurrent use.
+type Ledger struct {
+	book atomic.Pointer[price.Book]
+}
+
+// New returns a ledger that prices with the book.
+func New(book *price.Book) *Ledger {
+	l := &Ledger{}
+	l.SetBook(book)
+	return l
+}
+
+// SetBook replaces the price cards; exchanges that settle later use the new ones.
+func (l *Ledger) SetBook(book *price.Book) { l.book.Store(book) }
+
+// Target is what money depends on besides tokens: who is paid for which model.
+type Target struct {
+	Provider string // price.Card.Provider; "local" is free by declaration
+	Model    string // the upstream's model name
+}
+
+// Estimate is what is known about the size of a request before it is sent.
+type Estimate struct {
+	PromptBytes int64
+	MaxOutput   int64 // the client's bound; 0 when it gave none
+}
+
+// tokens is a high estimate of what the request will take.
+func (e Estimate) tokens() llm.Tokens {
+	out := e.MaxOutput
+	if out <= 0 {
+		out = outputWithoutBound
+	}
+	return llm.Tokens{llm.Input: e.PromptBytes/bytesPerToken + 1, llm.Output: min(out, outputCeiling)}
+}
+
+// Hold is what to reserve for an exchange before it leaves: the dearest of its
+// possible targets. Targets without a price add nothing, which the settlement
+// then shows as unpriced.
+func (l *Ledger) Hold(e Estimate, targets []Target, micros int64) price.Nano {
+	var hold price.Nano
+	book := l.book.Load()
+	for _, t := range targets {
+		if card, ok := book.At(t.Provider, t.Model, micros); ok {
+			if n, err := card.Cost(e.tokens()); err == nil {
+				hold = max(hold, n)
+			}
+		}
+	}
+	return hold
+}
+
+// Settle writes usage and money into the outcome of an exchange. It returns the
+// price card when one was applied, so that the caller can record it.
+func (l *Ledger) Settle(x *record.Exchange, u llm.Usage, t Target) (price.Card, bool) {
+	x.Counted = NotSampled
+	x.Usage = string(u.Status)
+	x.Verbatim = string(u.Verbatim)
+	x.Amount, x.Card, x.CardHash = 0, "", ""
+	switch u.Status {
+	case llm.UsageNone:
+		x.Money = MoneyNone
+		return price.Card{}, false
+	case llm.UsageImplausible:
+		x.Implaus = u.Reason
+		x.Findings = append(x.Findings, FindingImplausible)
+		x.Money, x.Amount = MoneyHeld, x.Hold
+		return price.Card{}, false
+	case llm.UsageClaimed:
+		c := record.Counts(u.Tokens)
+		x.Claimed = &c
+		return l.price(x, u.Tokens, t)
+	}
+	x.Usage, x.Money = string(llm.UsageUnknown), MoneyUnknown
+	return price.Card{}, false
+}
+
+func (l *Ledger) price(x *record.Exchange, tokens llm.Tokens, t Target) (price.Card, bool) {
+	card, ok := l.book.Load().At(t.Provider, t.Model, x.TS)
+	if !ok {
+		x.Money = MoneyUnpriced
+		return card, false
+	}
+	amount, err := card.Cost(tokens)
+	if err != nil {
+		x.Money = MoneyUnpriced
+		return card, false
+	}
+	x.Money, x.Amount = MoneyPriced, int64(amount)
+	if t.Provider == price.Local {
+		x.Money = MoneyDeclared
+	}
+	x.Card, x.CardHash = card.ID, card.Hash()
+	return card, true
+}

@@ -1,0 +1,114 @@
+package upstream
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"sallyport/internal/label"
+)
+
+// Catalog is what an upstream offers, as it last said.
+type Catalog struct {
+	Known  bool            // the upstream has answered at least once
+	Models []string        // its model names, as it spells them; hostile text
+	Remote map[string]bool // models that a local server only passes on to somebody else
+}
+
+// maxCatalog bounds a model list's body, maxModels its length.
+const (
+	maxCatalog = 8 << 20
+	maxModels  = 5000
+)
+
+// Catalog returns the last known model list; it does no I/O.
+func (u *Upstream) Catalog() Catalog { return *u.catalog.Load() }
+
+// Offers reports whether the upstream listed the model.
+func (u *Upstream) Offers(model string) bool { return slices.Contains(u.Catalog().Models, model) }
+
+// ClassOf is the class that holds for one model. A model that a local server
+// marks as remote runs elsewhere, so it is Any whatever the server is; and so is
+// every model of a local server that has not said yet what it serves.
+func (u *Upstream) ClassOf(model string) label.Class {
+	if u.Class != label.OnSite {
+		return u.Class
+	}
+	c := u.Catalog()
+	if !c.Known || c.Remote[model] || strings.HasSuffix(model, "-cloud") || strings.HasSuffix(model, ":cloud") {
+		return label.Any
+	}
+	return u.Class
+}
+
+// Refresh asks the upstream for its models. When it fails the last list stays.
+func (u *Upstream) Refresh(ctx context.Context) error {
+	var list struct {
+		Data []struct {
+			ID string `json:"id"`
+		} `json:"data"`
+	}
+	header := http.Header{"Accept": {"application/json"}}
+	if u.Kind == Anthropic {
+		header.Set("anthropic-version", "2023-06-01")
+	}
+	if err := u.get(ctx, u.base.Path+"/models", header, &list); err != nil {
+		return err
+	}
+	next := Catalog{Known: true, Models: slices.Clone(u.Models), Remote: map[string]bool{}}
+	for _, m := range list.Data {
+		if len(next.Models) < maxModels && m.ID != "" && len(m.ID) <= 256 && !slices.Contains(next.Models, m.ID) {
+			next.Models = append(next.Models, m.ID)
+		}
+	}
+	if u.Class == label.OnSite {
+		u.markRemote(ctx, next.Remote)
+	}
+	u.catalog.Store(&next)
+	return nil
+}
+
+// markRemote asks an Ollama server which of its models run elsewhere
+// (https://docs.ollama.com/api/tags: remote_host, remote_model). Other servers
+// do not know the path and mark nothing.
+func (u *Upstream) markRemote(ctx context.Context, remote map[string]bool) {
+	var tags struct {
+		Models []struct {
+			Name        string `json:"name"`
+			Model       string `json:"model"`
+			RemoteHost  string `json:"remote_host"`
+			RemoteModel string `json:"remote_model"`
+		} `json:"models"`
+	}
+	if err := u.get(ctx, "/api/tags", http.Header{}, &tags); err != nil {
+		return
+	}
+	for _, m := range tags.Models {
+		if m.RemoteHost != "" || m.RemoteModel != "" {
+			remote[m.Name], remote[m.Model] = true, true
+		}
+	}
+}
+
+func (u *Upstream) get(ctx context.Context, path string, header http.Header, into any) error {
+	resp, err := u.send(ctx, Request{Method: http.MethodGet, Path: path, Header: header})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("upstream %s: model list: status %d", u.Name, resp.StatusCode)
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxCatalog))
+	if err != nil {
+		return fmt.Errorf("upstream %s: model list: %w", u.Name, err)
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return fmt.Errorf("upstream %s: model list is not JSON", u.Name)
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+// Package upstream is one configured endpoint of a provider: its address, its
+// credential, and an HTTP client that reaches only what the operator allowed.
+// It retries nothing and follows no redirect: only the gateway decides to try
+// again.
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"sallyport/internal/identity"
+	"sallyport/internal/label"
+	"sallyport/internal/secret"
+)
+
+// Kind is the API family that an upstream speaks.
+type Kind string
+
+// The kinds.
+const (
+	OpenAI    Kind = "openai"    // anything compatible with OpenAI's API
+	Anthropic Kind = "anthropic" // Anthropic's Messages API
+)
+
+// Config describes one upstream. The zero value of every optional field is safe.
+type Config struct {
+	Name           identity.Upstream
+	Kind           Kind
+	BaseURL        string            // up to and including the version, such as https://api.openai.com/v1
+	Key            secret.String     // sent as the kind demands; empty for keyless servers
+	Class          label.Class       // how far it is trusted with data; Any when absent
+	Provider       string            // whose price cards apply; "local" means free by declaration
+	Headers        map[string]string // sent with every request
+	Proxy          string            // URL of an HTTP proxy; none when empty, never taken from the environment
+	CA             []byte            // PEM roots that replace the system's; nil for the system's
+	AllowPrivate   bool              // may resolve to a private or loopback address though not local
+	ExposeUnlisted bool              // its models are reachable as upstream/model
+	AddUsage       bool              // ask for usage in streams when the client did not
+	Models         []string          // known models, where the upstream cannot list them
+	ConnectTimeout time.Duration     // dial and TLS handshake; 10 s when 0
+	FirstFrame     time.Duration     // to the first frame of an answer; the gateway's default when 0
+	Stall          time.Duration     // between frames; the gateway's default when 0
+	Total          time.Duration     // of a whole attempt; the gateway's default when 0
+	Resolver       *net.Resolver     // nil for the system's
+}
+
+// Upstream is one endpoint, ready to be called. It is safe for concurrent use.
+type Upstream struct {
+	Config
+	base      *url.URL
+	transport *http.Transport
+	catalog   atomic.Pointer[Catalog]
+}
+
+// New checks the configuration and prepares the client; it opens no connection.
+func New(cfg Config) (*Upstream, error) {
+	base, err := url.Parse(strings.TrimRight(cfg.BaseURL, "/"))
+	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") {
+		return nil, fmt.Errorf("upstream %s: base_url is not an http or https URL", cfg.Name)
+	}
+	if base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+		return nil, fmt.Errorf("upstream %s: base_url must not hold a credential, a query or a fragment", cfg.Name)
+	}
+	if cfg.Kind != OpenAI && cfg.Kind != Anthropic {
+		return nil, fmt.Errorf("upstream %s: kind %q is none of openai, anthropic", cfg.Name, cfg.Kind)
+	}
+	u := &Upstream{Config: cfg, base: base}
+	g := &guard{
+		name: cfg.Name, onSite: cfg.Class == label.OnSite, plain: base.Scheme == "http",
+		private: cfg.AllowPrivate || cfg.Class == label.OnSite, resolver: cfg.Resolver, host: base.Hostname(),
+		dialer: net.Dialer{Timeout: orDefault(cfg.ConnectTimeout, 10*time.Second), KeepAlive: 30 * time.Second},
+	}
+	u.transport = &http.Transport{
+		DialContext:            g.dial,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    orDefault(cfg.ConnectTimeout, 10*time.Second),
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     true,
+		MaxIdleConnsPerHost:    1024,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		ReadBufferSize:         8 << 10,
+		WriteBufferSize:        8 << 10,
+	}
+	if cfg.CA != nil {
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(cfg.CA) {
+			return nil, fmt.Errorf("upstream %s: ca holds no PEM certificate", cfg.Name)
+		}
+		u.transport.TLSClientConfig.RootCAs = pool
+	}
+	if cfg.Proxy != "" {
+		proxy, err := url.Parse(cfg.Proxy)
+		if err != nil || proxy.Host == "" || (proxy.Scheme != "http" && proxy.Scheme != "https") {
+			return nil, fmt.Errorf("upstream %s: proxy is not an http or https URL", cfg.Name)
+		}
+		g.proxied = true
+		u.transport.Proxy = http.ProxyURL(proxy)
+	}
+	u.catalog.Store(&Catalog{Models: cfg.Models})
+	return u, nil
+}
+
+func orDefault(d, def time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return def
+}
+
+// Host is the host name of the base URL, for operators' eyes only.
+func (u *Upstream) Host() string { return u.base.Hostname() }
+
+// Close closes idle connections; running requests go on.
+func (u *Upstream) Close() { u.transport.CloseIdleConnections() }
+
+// Request is one request to an upstream.
+type Request struct {
+	Method string
+	Path   string        // below the base URL, with a leading slash
+	Query  string        // encoded; usually empty
+	Header http.Header   // owned by Do from then on; nil for none
+	Body   io.ReadCloser // nil for none
+	Length int64         // of the body
+}
+
+// Do sends one request, exactly once. Credential, Host and length are set here.
+// GetBody stays nil: net/http would otherwise resend a POST by itself on a lost
+// connection. The caller closes the response's body.
+func (u *Upstream) Do(ctx context.Context, r Request) (*http.Response, error) {
+	r.Path = u.base.Path + r.Path
+	return u.send(ctx, r)
+}
+
+// send is Do with the path counted from the root of the host.
+func (u *Upstream) send(ctx context.Context, r Request) (*http.Response, error) {
+	target := *u.base
+	target.Path, target.RawQuery = r.Path, r.Query
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	for name, value := range u.Headers {
+		r.Header.Set(name, value)
+	}
+	u.authorize(r.Header)
+	req := (&http.Request{
+		Method: r.Method, URL: &target, Host: u.base.Host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: r.Header, Body: r.Body, ContentLength: r.Length,
+	}).WithContext(ctx)
+	resp, err := u.transport.RoundTrip(req)
+	if err != nil {
+		return nil, u.clean(err)
+	}
+	return resp, nil
+}
+
+// authorize sets the credential in the carrier that the kind demands, and makes
+// sure that no other carrier is used.
+func (u *Upstream) authorize(h http.Header) {
+	h.Del("Authorization")
+	h.Del("X-Api-Key")
+	if u.Key.Empty() {
+		return
+	}
+	if u.Kind == Anthropic {
+		h["X-Api-Key"] = []string{u.Key.Reveal()}
+		return
+	}
+	h["Authorization"] = []string{"Bearer " + u.Key.Reveal()}
+}
+
+// Leaks reports whether b contains the upstream's credential.
+func (u *Upstream) Leaks(b []byte) bool {
+	return len(u.Key.Reveal()) >= 8 && bytes.Contains(b, []byte(u.Key.Reveal()))
+}
+
+// clean keeps URLs and addresses out of errors that travel: what the operator
+// needs is the upstream's name and the kind of failure.
+func (u *Upstream) clean(err error) error {
+	if refused, ok := errors.AsType[*RefusedAddressError](err); ok {
+		return refused
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return fmt.Errorf("upstream %s: %s: %w", u.Name, op.Op, op.Err)
+	}
+	return fmt.Errorf("upstream %s: %w", u.Name, err)
+}
