@@ -3,12 +3,10 @@
 package price
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"math/bits"
-	"slices"
 	"strconv"
 
 	"sallyport/internal/llm"
@@ -31,16 +29,20 @@ type Tier struct {
 	Rates Rates // only the classes that change
 }
 
-// Card is one dated price of one model.
+// Card is one dated price of one model. A card without rates says that the model
+// is known and that its price is not per token.
 type Card struct {
-	ID       string // stable and unique in a book
+	ID       string // unique in a book; another price, date or source has another id
 	Provider string // who charges it, such as "openai"; "local" is free by declaration
 	Model    string // the provider's model name
+	Names    []Rule // the names the card is for; nil means Model and nothing else
 	From     int64  // valid from, microseconds since the Unix epoch, inclusive
 	Until    int64  // valid until, exclusive; 0 means open
+	Daily    Window // the part of each day the card is for; the zero Window is all of it
 	Source   string // where the figures come from
 	Rates    Rates
-	Tiers    []Tier // ascending by Above
+	Tiers    []Tier   // ascending by Above
+	Omits    []string // the source's own names of prices that no token class carries, such as "web_searches_kcount"
 }
 
 // Local is the provider of upstreams that an operator runs; they are free by
@@ -77,8 +79,13 @@ func (c Card) rate(class llm.Class, prompt int64) (Pico, bool) {
 
 // Cost is what the tokens cost on the card, rounded half up to a nano-USD once,
 // on the sum. It fails when a class that occurs has no price, when a count is
-// negative, or when the amount does not fit.
+// negative or above llm.MaxPlausibleTokens, or when the amount does not fit.
 func (c Card) Cost(t llm.Tokens) (Nano, error) {
+	for class, n := range t {
+		if n < 0 || n > llm.MaxPlausibleTokens {
+			return 0, fmt.Errorf("card %s: impossible count of %s", c.ID, llm.Class(class))
+		}
+	}
 	var hi, lo uint64
 	prompt := t.Prompt()
 	for class, n := range t {
@@ -89,8 +96,8 @@ func (c Card) Cost(t llm.Tokens) (Nano, error) {
 		if !ok {
 			return 0, fmt.Errorf("card %s has no price for %s", c.ID, llm.Class(class))
 		}
-		if n < 0 || p < 0 {
-			return 0, fmt.Errorf("card %s: negative count or price for %s", c.ID, llm.Class(class))
+		if p < 0 {
+			return 0, fmt.Errorf("card %s: negative price for %s", c.ID, llm.Class(class))
 		}
 		ph, pl := bits.Mul64(uint64(n), uint64(p))
 		var carry uint64
@@ -114,7 +121,7 @@ func (c Card) Cost(t llm.Tokens) (Nano, error) {
 }
 
 // Hash commits to everything on the card that decides an amount: id, provider,
-// model, validity, rates and tiers. It is hex SHA-256 over Canonical.
+// model, validity, source, rates and tiers. It is hex SHA-256 over Canonical.
 func (c Card) Hash() string {
 	sum := sha256.Sum256([]byte(c.Canonical()))
 	return hex.EncodeToString(sum[:])
@@ -131,6 +138,9 @@ func (c Card) Canonical() string {
 	b = append(b, ' ')
 	b = strconv.AppendInt(b, c.Until, 10)
 	b = append(b, '\n')
+	if c.Daily != (Window{}) {
+		b = append(b, "daily "+c.Daily.String()+"\n"...)
+	}
 	b = appendRates(b, c.Rates)
 	for _, t := range c.Tiers {
 		b = append(b, "above "...)
@@ -151,52 +161,6 @@ func appendRates(b []byte, r Rates) []byte {
 		}
 	}
 	return b
-}
-
-// Book finds the card of a model at a time. It is immutable after NewBook and
-// safe for concurrent use.
-type Book struct {
-	cards map[[2]string][]Card // by provider and model, newest From first
-}
-
-// NewBook indexes cards; the later of two lists that name the same card id wins,
-// so operator overrides are passed last.
-func NewBook(lists ...[]Card) *Book {
-	b := &Book{cards: map[[2]string][]Card{}}
-	for _, list := range lists {
-		for _, c := range list {
-			k := [2]string{c.Provider, c.Model}
-			kept := slices.DeleteFunc(b.cards[k], func(o Card) bool { return o.ID == c.ID })
-			b.cards[k] = append([]Card{c}, kept...)
-		}
-	}
-	for _, cs := range b.cards {
-		slices.SortStableFunc(cs, func(a, c Card) int { return cmp.Compare(c.From, a.From) })
-	}
-	return b
-}
-
-// At returns the card that was valid for the provider's model at a time in
-// microseconds. No card is not a price of 0: the caller records "unpriced".
-func (b *Book) At(provider, model string, micros int64) (Card, bool) {
-	if provider == Local {
-		return Declared(), true
-	}
-	for _, c := range b.cards[[2]string{provider, model}] {
-		if c.From <= micros && (c.Until == 0 || micros < c.Until) {
-			return c, true
-		}
-	}
-	return Card{}, false
-}
-
-// Len is the number of cards in the book.
-func (b *Book) Len() int {
-	n := 0
-	for _, cs := range b.cards {
-		n += len(cs)
-	}
-	return n
 }
 
 // String formats an amount as decimal USD without rounding, such as "0.000292".
