@@ -1,0 +1,32 @@
+package journal
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are the journal's figures.
+type metrics struct {
+	records, bytes, writes, failures, segments prometheus.Counter
+	unsynced                                   prometheus.Gauge
+	syncs                                      prometheus.Histogram
+}
+
+// newMetrics registers the figures; a nil registerer keeps them private.
+func newMetrics(r prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "sallyport_journal_" + name, Help: help})
+	}
+	m := &metrics{
+		records:  counter("records_total", "Records appended."),
+		bytes:    counter("bytes_total", "Bytes appended, framing included."),
+		writes:   counter("writes_total", "Writes that took them to the file."),
+		failures: counter("failures_total", "Failed writes, syncs and preparations."),
+		segments: counter("segments_total", "Segments begun by this process."),
+		unsynced: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sallyport_journal_unsynced_records", Help: "Records written and not yet synced."}),
+		syncs: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "sallyport_journal_sync_seconds", Help: "Duration of syncs.", Buckets: prometheus.ExponentialBuckets(0.0001, 3, 10),
+		}),
+	}
+	if r != nil {
+		r.MustRegister(m.records, m.bytes, m.writes, m.failures, m.segments, m.unsynced, m.syncs)
+	}
+	return m
+}
