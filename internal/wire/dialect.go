@@ -39,7 +39,8 @@ type Call struct {
 	Model      string // decoded model name, as the client wrote it
 	ModelSpan  Span   // the JSON string value including its quotes
 	Stream     bool
-	MaxOutput  int64 // the client's bound on generated tokens; 0 when it gave none
+	MaxOutput  int64 // the client's bound on generated tokens of one choice; 0 when it gave none
+	Choices    int64 // how many answers it asked for; at least 1
 	UsageAsked bool  // the client itself asked for usage in the stream
 	UsageEdit  *Edit // what makes the upstream report usage in the stream; nil when not applicable or already asked
 }
