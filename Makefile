@@ -1,0 +1,48 @@
+# Sallyport. `make help` lists the targets; the two that matter first are `make run` and `make test`.
+
+GO       ?= go
+FUZZTIME ?= 60s
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+.DEFAULT_GOAL := help
+.PHONY: build run test check lab lab-status lab-stop sdk bench fuzz clean help
+
+build: ## build bin/sallyport: one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/sallyport ./cmd/sallyport
+
+run: build ## start the gateway; without a provider key or a local model, with the lab's small model
+	@scripts/run.sh
+
+test: ## run every test, installing what is missing into ignored folders
+	@scripts/test.sh
+
+check: ## run all static gates, then every test
+	@scripts/check.sh
+	@scripts/test.sh
+
+lab: ## install and serve the lab's two small real models on loopback
+	@scripts/setup.sh python
+	@python3 lab/lab.py install
+	@python3 lab/lab.py serve
+
+lab-status: ## say which lab models run
+	@python3 lab/lab.py status
+
+lab-stop: ## end the lab's servers
+	@python3 lab/lab.py stop
+
+sdk: build ## run the official SDKs of three languages against the built binary
+	@scripts/setup.sh python node sdk-python sdk-node lab
+	@test/sdk/run
+
+bench: ## measure Sallyport against a plain reverse proxy in the same run
+	$(GO) run ./bench
+
+fuzz: ## run every fuzz target for FUZZTIME (60s)
+	@scripts/fuzz.sh $(FUZZTIME)
+
+clean: ## remove what was built; keeps data, .lab and .tools
+	rm -rf bin
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Every test: go test with the race detector, then the official SDKs against the built binary. What this
+# machine lacks is installed first. Whatever could not run is named at the end; with CI=true that is a failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+started=$SECONDS
+failed=()
+
+scripts/setup.sh
+missing=$(cat .tools/missing)
+lacks() { grep -q "^$1: " <<<"$missing"; }
+
+race=(-race)
+if lacks cc; then race=(); fi
+
+echo "test: go test ${race[*]} -shuffle=on ./..."
+go build -o .tools/testsum ./scripts/testsum
+go test "${race[@]}" -shuffle=on -timeout 15m -json ./... |
+	.tools/testsum -summary .tools/test-summary -skipped .tools/test-skipped || failed+=("go test")
+go_seconds=$((SECONDS - started))
+
+make --no-print-directory build || failed+=("build")
+sdk_started=$SECONDS
+not_run=()
+if lacks python || lacks sdk-python; then
+	not_run+=("the SDK matrix: no Python to run it with")
+else
+	echo "test: official SDKs against bin/sallyport"
+	test/sdk/run || failed+=("SDK matrix")
+fi
+sdk_seconds=$((SECONDS - sdk_started))
+
+while IFS= read -r line; do [ -z "$line" ] || not_run+=("$line"); done <<<"$missing"
+while IFS= read -r line; do not_run+=("$line"); done <.tools/test-skipped
+if [ -e .tools/sdk-skipped ]; then
+	while IFS= read -r line; do not_run+=("$line"); done <.tools/sdk-skipped
+fi
+for line in "${not_run[@]}"; do echo "test: NOT RUN: $line"; done
+if [ "${#not_run[@]}" -gt 0 ] && [ "${CI:-}" = true ]; then failed+=("${#not_run[@]} part(s) not run"); fi
+
+echo "test: go test took ${go_seconds} s with its setup, the SDKs ${sdk_seconds} s"
+cat .tools/test-summary
+if [ "${#failed[@]}" -gt 0 ]; then
+	printf 'test: FAILED: %s\n' "${failed[@]}"
+	exit 1
+fi

@@ -1,0 +1,296 @@
+// The official Node SDKs against a running Sallyport: one JSON line a case on standard output.
+//
+// Run by test/sdk/run, which also judges what the upstream saw. The plan (addresses, keys, model names) is
+// the JSON file named by the first argument. The cases are those of test/sdk/python/clients.py.
+
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import Anthropic from "@anthropic-ai/sdk";
+import OpenAI from "openai";
+
+const weather = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+const labToolPrompts = ["Call get_weather for Lisbon.", "Weather in Oslo now?", "Weather in Rome?", "Call get_weather for Berlin."];
+
+const digestOf = (text) => createHash("sha256").update(`user: ${text}\n`).digest("hex").slice(0, 16);
+const user = (text) => ({ role: "user", content: text });
+
+function expectAnswer(text, answer, nonce) {
+  const start = `digest:${digestOf(text)} nonce:${nonce.replace("nonce-", "")}`;
+  assert.ok(answer.startsWith(start), `${JSON.stringify(answer)} does not start with ${start}`);
+}
+
+async function collect(stream) {
+  const items = [];
+  for await (const item of stream) items.push(item);
+  return items;
+}
+
+/** Awaits the call and returns its error, which must be of the given class. */
+async function raises(kind, call) {
+  let value;
+  try {
+    value = await call();
+  } catch (error) {
+    assert.ok(error instanceof kind, `raised ${error?.constructor?.name}, not ${kind.name}: ${error}`);
+    return error;
+  }
+  assert.fail(`ended cleanly instead of raising ${kind.name}: ${JSON.stringify(value)?.slice(0, 200)}`);
+}
+
+async function readThreeAndLeave(stream) {
+  let seen = 0;
+  for await (const _ of stream) if (++seen === 3) break;
+  assert.equal(seen, 3);
+}
+
+function openai(plan) {
+  const baseURL = plan.roots.openai + "/v1";
+  const client = new OpenAI({ baseURL, apiKey: plan.keys.openai });
+  const { chat: model, embed } = plan.models;
+  const lab = plan.lab.chat;
+  const tool = { type: "function", function: { name: "get_weather", description: "Current weather for a city", parameters: weather } };
+  const chat = (text, more = {}, c = client) => c.chat.completions.create({ model, messages: [user(text)], ...more });
+
+  return {
+    async unary(nonce) {
+      const text = `hello ${nonce}`;
+      const answer = await chat(text);
+      expectAnswer(text, answer.choices[0].message.content, nonce);
+      assert.equal(answer.choices[0].finish_reason, "stop");
+      assert.ok(answer.usage.prompt_tokens > 0 && answer.usage.completion_tokens > 0);
+      assert.ok(answer._request_id, "no x-request-id");
+    },
+    async stream(nonce) {
+      const text = `hello ${nonce} [[frames=12]]`;
+      const chunks = await collect(await chat(text, { stream: true }));
+      assert.ok(chunks.every((chunk) => chunk.choices.length > 0), "a usage chunk that was not asked for");
+      const pieces = chunks.map((chunk) => chunk.choices[0].delta.content).filter(Boolean);
+      assert.equal(pieces.length, 12);
+      expectAnswer(text, pieces.join(""), nonce);
+      assert.equal(chunks.at(-1).choices[0].finish_reason, "stop");
+    },
+    async stream_usage(nonce) {
+      const chunks = await collect(await chat(`hello ${nonce}`, { stream: true, stream_options: { include_usage: true } }));
+      assert.equal(chunks.filter((chunk) => chunk.usage).length, 1);
+      assert.ok(chunks.at(-1).usage.completion_tokens > 0);
+      assert.deepEqual(chunks.at(-1).choices, []);
+    },
+    async tools(nonce) {
+      const question = user(`weather? ${nonce}`);
+      const first = await client.chat.completions.create({
+        model, messages: [question], tools: [tool], tool_choice: { type: "function", function: { name: "get_weather" } },
+      });
+      const call = first.choices[0].message.tool_calls[0];
+      assert.equal(JSON.parse(call.function.arguments).city, digestOf(question.content) + ' "é" 🚀');
+      const second = await client.chat.completions.create({
+        model, tools: [tool], messages: [question, first.choices[0].message, { role: "tool", tool_call_id: call.id, content: "sunny" }],
+      });
+      assert.ok(second.choices[0].message.content.startsWith("digest:"), "no text after the tool result");
+    },
+    async tools_stream(nonce) {
+      const text = `weather? ${nonce}`;
+      const runner = client.chat.completions.stream({ model, messages: [user(text)], tools: [tool], tool_choice: "required" });
+      const calls = (await runner.finalChatCompletion()).choices[0].message.tool_calls;
+      assert.equal(calls.length, 1);
+      assert.ok(JSON.parse(calls[0].function.arguments).city.startsWith(digestOf(text)), JSON.stringify(calls));
+    },
+    async responses(nonce) {
+      const answer = await client.responses.create({ model, input: `hello ${nonce}` });
+      assert.ok(answer.output_text.startsWith("digest:"), answer.output_text);
+      assert.equal(answer.status, "completed");
+      const events = await collect(await client.responses.create({ model, input: `hello ${nonce}`, stream: true }));
+      assert.equal(events[0].type, "response.created");
+      assert.equal(events.at(-1).type, "response.completed");
+      assert.deepEqual(events.map((event) => event.sequence_number), events.map((_, index) => index));
+    },
+    async embeddings(nonce) {
+      const answer = await client.embeddings.create({ model: embed, input: [`a ${nonce}`, `b ${nonce}`] });
+      assert.equal(answer.data.length, 2);
+      for (const item of answer.data) assert.ok(Math.abs(Math.hypot(...item.embedding) - 1) < 1e-3);
+      const plain = await client.embeddings.create({ model: embed, input: `a ${nonce}`, encoding_format: "float" });
+      const same = plain.data[0].embedding.every((x, i) => Math.abs(x - answer.data[0].embedding[i]) < 1e-6);
+      assert.ok(same, "base64 and float differ");
+      const raw = await client.embeddings.create({ model: embed, input: `a ${nonce}`, encoding_format: "base64" });
+      assert.equal(typeof raw.data[0].embedding, "string");
+    },
+    async list_models() {
+      const ids = (await collect(client.models.list())).map((item) => item.id);
+      assert.ok(ids.includes(model) && ids.includes(embed), `models ${ids}`);
+      assert.equal((await client.models.retrieve(model)).id, model);
+      await raises(OpenAI.NotFoundError, () => client.models.retrieve("no-such-model"));
+    },
+    async bad_key(nonce) {
+      const error = await raises(OpenAI.AuthenticationError, () => chat(`hello ${nonce}`, {}, new OpenAI({ baseURL, apiKey: plan.bad_key })));
+      assert.equal(error.status, 401);
+      assert.ok(!String(error).includes(plan.bad_key), "the error repeats the key");
+    },
+    async unknown_model(nonce) {
+      const error = await raises(OpenAI.NotFoundError, () => chat(`hello ${nonce}`, { model: "no-such-model" }));
+      assert.ok(error.headers.get("x-sallyport-reason"), "no x-sallyport-reason");
+    },
+    async bad_request(nonce) {
+      await raises(OpenAI.BadRequestError, () => chat(`hello ${nonce} [[status=400]]`));
+    },
+    async cancel(nonce) {
+      await readThreeAndLeave(await chat(`hello ${nonce} [[frames=3000 gap=20ms]]`, { stream: true }));
+    },
+    async cut(nonce) {
+      for (const how of ["reset", "close", "end"]) {
+        await raises(OpenAI.APIError, async () => collect(await chat(`hello ${nonce} [[frames=20 cut=5 how=${how}]]`, { stream: true })));
+      }
+    },
+    async upstream_error(nonce) {
+      await raises(OpenAI.APIError, async () => collect(await chat(`hello ${nonce} [[frames=20 error=5]]`, { stream: true })));
+    },
+    async retry(nonce) {
+      const text = `hello ${nonce} [[status=429 retry-after=1 times=1]]`;
+      const started = performance.now();
+      expectAnswer(text, (await chat(text)).choices[0].message.content, nonce);
+      assert.ok(performance.now() - started > 900, "did not wait for Retry-After");
+    },
+    async give_up(nonce) {
+      const once = client.withOptions({ maxRetries: 1 });
+      await raises(OpenAI.InternalServerError, () => chat(`hello ${nonce} [[status=503 retry-after-ms=10]]`, {}, once));
+    },
+    async lab_unary() {
+      const answer = await chat("Say hello.", { model: lab, max_tokens: 16 });
+      assert.ok(answer.choices[0].message.content && answer.usage.completion_tokens > 0);
+    },
+    async lab_stream() {
+      const chunks = await collect(await chat("Say hello.", { model: lab, max_tokens: 16, stream: true }));
+      assert.ok(chunks.every((chunk) => chunk.choices.length > 0), "a usage chunk that was not asked for");
+      assert.ok(chunks.map((chunk) => chunk.choices[0].delta.content ?? "").join(""), "no text");
+    },
+    async lab_tools() {
+      for (const prompt of labToolPrompts) {
+        const answer = await chat(prompt, { model: lab, tools: [tool], max_tokens: 120, temperature: 0 });
+        const call = answer.choices[0].message.tool_calls?.[0];
+        if (call) return assert.ok(JSON.parse(call.function.arguments).city, call.function.arguments);
+      }
+      assert.fail("no prompt was answered with a tool call");
+    },
+    async lab_embeddings() {
+      const answer = await client.embeddings.create({ model: lab, input: ["a gate", "a door"] });
+      assert.deepEqual(answer.data.map((item) => item.embedding.length), [576, 576]);
+    },
+  };
+}
+
+function anthropic(plan) {
+  const baseURL = plan.roots.anthropic;
+  const client = new Anthropic({ baseURL, apiKey: plan.keys.anthropic });
+  const model = plan.models.claude;
+  const tool = { name: "get_weather", input_schema: weather };
+  const message = (text, more = {}, c = client) => c.messages.create({ model, max_tokens: 1000, messages: [user(text)], ...more });
+
+  return {
+    async unary(nonce) {
+      const text = `hello ${nonce}`;
+      const answer = await message(text);
+      expectAnswer(text, answer.content[0].text, nonce);
+      assert.equal(answer.stop_reason, "end_turn");
+      assert.ok(answer.usage.input_tokens > 0 && answer.usage.output_tokens > 0);
+      assert.ok(answer._request_id, "no request-id");
+    },
+    async stream(nonce) {
+      const text = `hello ${nonce} [[frames=12]]`;
+      const pieces = [];
+      const stream = client.messages.stream({ model, max_tokens: 1000, messages: [user(text)] }).on("text", (piece) => pieces.push(piece));
+      const final = await stream.finalMessage();
+      assert.equal(pieces.length, 12);
+      expectAnswer(text, pieces.join(""), nonce);
+      assert.equal(final.stop_reason, "end_turn");
+      assert.ok(final.usage.output_tokens > 0);
+    },
+    async tools(nonce) {
+      const question = user(`weather? ${nonce}`);
+      const first = await client.messages.create({ model, max_tokens: 1000, messages: [question], tools: [tool], tool_choice: { type: "tool", name: "get_weather" } });
+      const call = first.content.find((block) => block.type === "tool_use");
+      assert.equal(call.input.city, digestOf(question.content) + ' "é" 🚀');
+      assert.equal(first.stop_reason, "tool_use");
+      const second = await client.messages.create({
+        model, max_tokens: 1000, tools: [tool],
+        messages: [question, { role: "assistant", content: first.content }, { role: "user", content: [{ type: "tool_result", tool_use_id: call.id, content: "sunny" }] }],
+      });
+      assert.ok(second.content[0].text.startsWith("digest:"), "no text after the tool result");
+    },
+    async tools_stream(nonce) {
+      const text = `weather? ${nonce}`;
+      const final = await client.messages.stream({ model, max_tokens: 1000, messages: [user(text)], tools: [tool], tool_choice: { type: "any" } }).finalMessage();
+      const calls = final.content.filter((block) => block.type === "tool_use");
+      assert.equal(calls.length, 1);
+      assert.ok(calls[0].input.city.startsWith(digestOf(text)), JSON.stringify(calls));
+    },
+    async count_tokens(nonce) {
+      assert.ok((await client.messages.countTokens({ model, messages: [user(`hello ${nonce}`)] })).input_tokens > 0);
+    },
+    async list_models() {
+      const ids = (await collect(client.models.list())).map((item) => item.id);
+      assert.ok(ids.includes(model), `models ${ids}`);
+      assert.equal((await client.models.retrieve(model)).id, model);
+      await raises(Anthropic.NotFoundError, () => client.models.retrieve("no-such-model"));
+    },
+    async bad_key(nonce) {
+      const error = await raises(Anthropic.AuthenticationError, () => message(`hello ${nonce}`, {}, new Anthropic({ baseURL, apiKey: plan.bad_key })));
+      assert.equal(error.status, 401);
+      assert.ok(!String(error).includes(plan.bad_key), "the error repeats the key");
+    },
+    async unknown_model(nonce) {
+      const error = await raises(Anthropic.NotFoundError, () => message(`hello ${nonce}`, { model: "no-such-model" }));
+      assert.equal(error.error.error.type, "not_found_error");
+      assert.ok(error.headers.get("x-sallyport-reason"), "no x-sallyport-reason");
+      assert.ok(error.requestID, "no request-id");
+    },
+    async bad_request(nonce) {
+      await raises(Anthropic.BadRequestError, () => message(`hello ${nonce} [[status=400]]`));
+    },
+    async cancel(nonce) {
+      await readThreeAndLeave(await message(`hello ${nonce} [[frames=3000 gap=20ms]]`, { stream: true }));
+    },
+    async cut(nonce) {
+      for (const how of ["reset", "close", "end"]) {
+        await raises(Anthropic.APIError, async () => collect(await message(`hello ${nonce} [[frames=20 cut=5 how=${how}]]`, { stream: true })));
+      }
+    },
+    async upstream_error(nonce) {
+      await raises(Anthropic.APIError, async () => collect(await message(`hello ${nonce} [[frames=20 error=5]]`, { stream: true })));
+    },
+    async retry(nonce) {
+      const text = `hello ${nonce} [[status=429 retry-after=1 times=1]]`;
+      const started = performance.now();
+      expectAnswer(text, (await message(text)).content[0].text, nonce);
+      assert.ok(performance.now() - started > 900, "did not wait for Retry-After");
+    },
+    async give_up(nonce) {
+      const once = client.withOptions({ maxRetries: 1 });
+      await raises(Anthropic.InternalServerError, () => message(`hello ${nonce} [[status=529 retry-after-ms=10]]`, {}, once));
+    },
+    async lab_unary() {
+      const answer = await message("Say hello.", { model: plan.lab.claude, max_tokens: 16 });
+      assert.ok(answer.content[0].text && answer.usage.output_tokens > 0);
+    },
+    async lab_stream() {
+      const stream = client.messages.stream({ model: plan.lab.claude, max_tokens: 16, messages: [user("Say hello.")] });
+      assert.ok(await stream.finalText(), "no text");
+    },
+  };
+}
+
+const plan = JSON.parse(readFileSync(process.argv[2], "utf8"));
+for (const [vendor, suite] of [["openai", openai(plan)], ["anthropic", anthropic(plan)]]) {
+  for (const name of plan.cases[vendor]) {
+    const nonce = `nonce-${randomBytes(8).toString("hex")}`;
+    const started = performance.now();
+    let ok = true;
+    let detail = "";
+    try {
+      await suite[name](nonce);
+    } catch (error) {
+      ok = false;
+      detail = `${error?.constructor?.name}: ${error?.message ?? error}`;
+    }
+    const seconds = Math.round(performance.now() - started) / 1000;
+    console.log(JSON.stringify({ client: `${vendor}-node`, case: name, ok, detail, nonce, seconds }));
+  }
+}

@@ -1,0 +1,335 @@
+"""The official Python SDKs against a running Sallyport: one JSON line a case on standard output.
+
+Run by test/sdk/run, which also judges what the upstream saw. The plan (addresses, keys, model names) is
+the JSON file named by the first argument.
+"""
+
+import base64
+import hashlib
+import json
+import math
+import secrets
+import sys
+import time
+
+import anthropic
+import openai
+
+WEATHER = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+}
+# What a 135M model answers with a tool call; phrasing matters to it, so there is more than one.
+LAB_TOOL_PROMPTS = ["Call get_weather for Lisbon.", "Weather in Oslo now?", "Weather in Rome?", "Call get_weather for Berlin."]
+
+
+class Failed(Exception):
+    """What was expected and what came."""
+
+
+def expect(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+def digest_of(text):
+    """The digest that the simulated provider puts into its answer to a single user message."""
+    return hashlib.sha256(f"user: {text}\n".encode()).hexdigest()[:16]
+
+
+def expect_answer(text, answer, nonce):
+    start = f"digest:{digest_of(text)} nonce:{nonce.removeprefix('nonce-')}"
+    expect(answer.startswith(start), f"{answer!r} does not start with {start!r}")
+
+
+def raises(kind, call):
+    try:
+        call()
+    except kind as error:
+        return error
+    except Exception as error:  # the wrong type is the finding
+        raise Failed(f"raised {type(error).__name__}, not {kind.__name__}: {error}") from error
+    raise Failed(f"ended cleanly instead of raising {kind.__name__}")
+
+
+class OpenAI:
+    name = "openai-python"
+
+    def __init__(self, plan):
+        self.plan = plan
+        self.models = plan["models"]
+        self.client = openai.OpenAI(base_url=plan["roots"]["openai"] + "/v1", api_key=plan["keys"]["openai"])
+
+    def chat(self, text, client=None, **more):
+        return (client or self.client).chat.completions.create(
+            model=more.pop("model", self.models["chat"]), messages=[{"role": "user", "content": text}], **more
+        )
+
+    def unary(self, nonce):
+        text = f"hello {nonce}"
+        answer = self.chat(text)
+        expect_answer(text, answer.choices[0].message.content, nonce)
+        expect(answer.choices[0].finish_reason == "stop", answer.choices[0].finish_reason)
+        expect(answer.usage.prompt_tokens > 0 and answer.usage.completion_tokens > 0, f"usage {answer.usage}")
+        expect(answer._request_id, "no x-request-id")
+
+    def stream(self, nonce):
+        text = f"hello {nonce} [[frames=12]]"
+        chunks = list(self.chat(text, stream=True))
+        expect(all(chunk.choices for chunk in chunks), "a usage chunk that was not asked for")
+        pieces = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices[0].delta.content]
+        expect(len(pieces) == 12, f"{len(pieces)} pieces, not 12")
+        expect_answer(text, "".join(pieces), nonce)
+        expect(chunks[-1].choices[0].finish_reason == "stop", "no finish reason")
+
+    def stream_usage(self, nonce):
+        chunks = list(self.chat(f"hello {nonce}", stream=True, stream_options={"include_usage": True}))
+        usage = [chunk.usage for chunk in chunks if chunk.usage]
+        expect(len(usage) == 1 and usage[0].completion_tokens > 0, f"usage {usage}")
+        expect(chunks[-1].choices == [], "the usage chunk is not the last")
+
+    def tools(self, nonce):
+        tool = {"type": "function", "function": {"name": "get_weather", "parameters": WEATHER}}
+        question = {"role": "user", "content": f"weather? {nonce}"}
+        choice = {"type": "function", "function": {"name": "get_weather"}}
+        first = self.client.chat.completions.create(model=self.models["chat"], messages=[question], tools=[tool], tool_choice=choice)
+        call = first.choices[0].message.tool_calls[0]
+        city = json.loads(call.function.arguments)["city"]
+        expect(city == digest_of(question["content"]) + ' "é" 🚀', f"arguments {call.function.arguments}")
+        expect(first.choices[0].finish_reason in ("tool_calls", "stop"), first.choices[0].finish_reason)
+        result = {"role": "tool", "tool_call_id": call.id, "content": "sunny"}
+        second = self.client.chat.completions.create(model=self.models["chat"], messages=[question, first.choices[0].message, result], tools=[tool])
+        expect(second.choices[0].message.content.startswith("digest:"), "no text after the tool result")
+
+    def tools_stream(self, nonce):
+        tool = {"type": "function", "function": {"name": "get_weather", "parameters": WEATHER}}
+        text = f"weather? {nonce}"
+        arguments, names = "", []
+        for chunk in self.chat(text, stream=True, tools=[tool], tool_choice="required"):
+            for call in chunk.choices[0].delta.tool_calls or []:
+                names += [call.function.name] if call.function.name else []
+                arguments += call.function.arguments or ""
+        expect(names == ["get_weather"], f"names {names}")
+        expect(json.loads(arguments)["city"].startswith(digest_of(text)), f"arguments {arguments}")
+
+    def responses(self, nonce):
+        answer = self.client.responses.create(model=self.models["chat"], input=f"hello {nonce}")
+        expect(answer.output_text.startswith("digest:"), f"answer {answer.output_text!r}")
+        expect(answer.status == "completed" and answer.usage.output_tokens > 0, f"status {answer.status}, usage {answer.usage}")
+        events = list(self.client.responses.create(model=self.models["chat"], input=f"hello {nonce}", stream=True))
+        kinds = [event.type for event in events]
+        expect(kinds[0] == "response.created" and kinds[-1] == "response.completed", f"events {kinds}")
+        expect([event.sequence_number for event in events] == list(range(len(events))), "sequence numbers have gaps")
+
+    def embeddings(self, nonce):
+        answer = self.client.embeddings.create(model=self.models["embed"], input=[f"a {nonce}", f"b {nonce}"])
+        for item in answer.data:
+            length = math.sqrt(sum(x * x for x in item.embedding))
+            expect(abs(length - 1) < 1e-3, f"length {length}")
+        expect(len(answer.data) == 2 and answer.data[0].embedding != answer.data[1].embedding, "two inputs, one vector")
+        plain = self.client.embeddings.create(model=self.models["embed"], input=f"a {nonce}", encoding_format="float")
+        same = all(abs(x - y) < 1e-6 for x, y in zip(plain.data[0].embedding, answer.data[0].embedding, strict=True))
+        expect(same, "base64 and float differ")
+        raw = self.client.embeddings.with_raw_response.create(model=self.models["embed"], input=f"a {nonce}", encoding_format="base64")
+        expect(base64.b64decode(raw.http_response.json()["data"][0]["embedding"]), "base64 was not passed on")
+
+    def list_models(self, nonce):
+        ids = [model.id for model in self.client.models.list()]
+        expect(self.models["chat"] in ids and self.models["embed"] in ids, f"models {ids}")
+        expect(self.client.models.retrieve(self.models["chat"]).id == self.models["chat"], "retrieve gave another model")
+        raises(openai.NotFoundError, lambda: self.client.models.retrieve("no-such-model"))
+
+    def bad_key(self, nonce):
+        client = openai.OpenAI(base_url=self.plan["roots"]["openai"] + "/v1", api_key=self.plan["bad_key"])
+        error = raises(openai.AuthenticationError, lambda: self.chat(f"hello {nonce}", client))
+        expect(error.status_code == 401 and self.plan["bad_key"] not in str(error), f"error {error}")
+
+    def unknown_model(self, nonce):
+        error = raises(openai.NotFoundError, lambda: self.chat(f"hello {nonce}", model="no-such-model"))
+        expect(error.code == "model_not_found" or error.message, f"error {error}")
+        expect(error.response.headers.get("x-sallyport-reason"), "no x-sallyport-reason")
+
+    def bad_request(self, nonce):
+        raises(openai.BadRequestError, lambda: self.chat(f"hello {nonce} [[status=400]]"))
+
+    def cancel(self, nonce):
+        stream = self.chat(f"hello {nonce} [[frames=3000 gap=20ms]]", stream=True)
+        for _, _ in zip(range(3), stream):
+            pass
+        stream.close()
+
+    def cut(self, nonce):
+        for how in ("reset", "close", "end"):
+            text = f"hello {nonce} [[frames=20 cut=5 how={how}]]"
+            raises(openai.APIError, lambda text=text: list(self.chat(text, stream=True)))
+
+    def upstream_error(self, nonce):
+        raises(openai.APIError, lambda: list(self.chat(f"hello {nonce} [[frames=20 error=5]]", stream=True)))
+
+    def retry(self, nonce):
+        text = f"hello {nonce} [[status=429 retry-after=1 times=1]]"
+        started = time.monotonic()
+        expect_answer(text, self.chat(text).choices[0].message.content, nonce)
+        expect(time.monotonic() - started > 0.9, "did not wait for Retry-After")
+
+    def give_up(self, nonce):
+        client = self.client.with_options(max_retries=1)
+        error = raises(openai.InternalServerError, lambda: self.chat(f"hello {nonce} [[status=503 retry-after-ms=10]]", client))
+        expect(error.status_code in (502, 503), f"status {error.status_code}")
+
+    def lab_unary(self, nonce):
+        answer = self.chat("Say hello.", model=self.plan["lab"]["chat"], max_tokens=16)
+        expect(answer.choices[0].message.content and answer.usage.completion_tokens > 0, f"answer {answer}")
+
+    def lab_stream(self, nonce):
+        chunks = list(self.chat("Say hello.", model=self.plan["lab"]["chat"], max_tokens=16, stream=True))
+        expect(all(chunk.choices for chunk in chunks), "a usage chunk that was not asked for")
+        expect("".join(chunk.choices[0].delta.content or "" for chunk in chunks), "no text")
+
+    def lab_tools(self, nonce):
+        tool = {"type": "function", "function": {"name": "get_weather", "description": "Current weather for a city", "parameters": WEATHER}}
+        for prompt in LAB_TOOL_PROMPTS:
+            answer = self.chat(prompt, model=self.plan["lab"]["chat"], tools=[tool], max_tokens=120, temperature=0)
+            for call in answer.choices[0].message.tool_calls or []:
+                expect(json.loads(call.function.arguments)["city"], f"arguments {call.function.arguments}")
+                return
+        raise Failed("no prompt was answered with a tool call")
+
+    def lab_embeddings(self, nonce):
+        answer = self.client.embeddings.create(model=self.plan["lab"]["chat"], input=["a gate", "a door"])
+        expect(len(answer.data) == 2 and len(answer.data[0].embedding) == 576, "not two vectors of 576")
+
+
+class Anthropic:
+    name = "anthropic-python"
+
+    def __init__(self, plan):
+        self.plan = plan
+        self.model = plan["models"]["claude"]
+        self.client = anthropic.Anthropic(base_url=plan["roots"]["anthropic"], api_key=plan["keys"]["anthropic"])
+
+    def message(self, text, client=None, **more):
+        return (client or self.client).messages.create(
+            model=more.pop("model", self.model), max_tokens=more.pop("max_tokens", 1000), messages=[{"role": "user", "content": text}], **more
+        )
+
+    def unary(self, nonce):
+        text = f"hello {nonce}"
+        answer = self.message(text)
+        expect_answer(text, answer.content[0].text, nonce)
+        expect(answer.stop_reason == "end_turn", answer.stop_reason)
+        expect(answer.usage.input_tokens > 0 and answer.usage.output_tokens > 0, f"usage {answer.usage}")
+        expect(answer._request_id, "no request-id")
+
+    def stream(self, nonce):
+        text = f"hello {nonce} [[frames=12]]"
+        with self.client.messages.stream(model=self.model, max_tokens=1000, messages=[{"role": "user", "content": text}]) as stream:
+            pieces = list(stream.text_stream)
+            final = stream.get_final_message()
+        expect(len(pieces) == 12, f"{len(pieces)} pieces, not 12")
+        expect_answer(text, "".join(pieces), nonce)
+        expect(final.stop_reason == "end_turn" and final.usage.output_tokens > 0, f"end {final.stop_reason}, usage {final.usage}")
+
+    def tools(self, nonce):
+        tool = {"name": "get_weather", "input_schema": WEATHER}
+        text = f"weather? {nonce}"
+        question = {"role": "user", "content": text}
+        first = self.client.messages.create(
+            model=self.model, max_tokens=1000, messages=[question], tools=[tool], tool_choice={"type": "tool", "name": "get_weather"}
+        )
+        call = next(block for block in first.content if block.type == "tool_use")
+        expect(call.input["city"] == digest_of(text) + ' "é" 🚀' and first.stop_reason == "tool_use", f"input {call.input}, {first.stop_reason}")
+        result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call.id, "content": "sunny"}]}
+        second = self.client.messages.create(
+            model=self.model, max_tokens=1000, tools=[tool], messages=[question, {"role": "assistant", "content": first.content}, result]
+        )
+        expect(second.content[0].text.startswith("digest:"), "no text after the tool result")
+
+    def tools_stream(self, nonce):
+        text = f"weather? {nonce}"
+        with self.client.messages.stream(
+            model=self.model, max_tokens=1000, messages=[{"role": "user", "content": text}],
+            tools=[{"name": "get_weather", "input_schema": WEATHER}], tool_choice={"type": "any"},
+        ) as stream:
+            final = stream.get_final_message()
+        calls = [block for block in final.content if block.type == "tool_use"]
+        expect(len(calls) == 1 and calls[0].input["city"].startswith(digest_of(text)), f"content {final.content}")
+
+    def count_tokens(self, nonce):
+        count = self.client.messages.count_tokens(model=self.model, messages=[{"role": "user", "content": f"hello {nonce}"}])
+        expect(count.input_tokens > 0, f"count {count}")
+
+    def list_models(self, nonce):
+        ids = [model.id for model in self.client.models.list()]
+        expect(self.model in ids, f"models {ids}")
+        expect(self.client.models.retrieve(self.model).id == self.model, "retrieve gave another model")
+        raises(anthropic.NotFoundError, lambda: self.client.models.retrieve("no-such-model"))
+
+    def bad_key(self, nonce):
+        client = anthropic.Anthropic(base_url=self.plan["roots"]["anthropic"], api_key=self.plan["bad_key"])
+        error = raises(anthropic.AuthenticationError, lambda: self.message(f"hello {nonce}", client))
+        expect(error.status_code == 401 and self.plan["bad_key"] not in str(error), f"error {error}")
+
+    def unknown_model(self, nonce):
+        error = raises(anthropic.NotFoundError, lambda: self.message(f"hello {nonce}", model="no-such-model"))
+        expect(error.body["error"]["type"] == "not_found_error", f"body {error.body}")
+        expect(error.response.headers.get("x-sallyport-reason"), "no x-sallyport-reason")
+        expect(error.response.headers.get("request-id"), "no request-id")
+
+    def bad_request(self, nonce):
+        raises(anthropic.BadRequestError, lambda: self.message(f"hello {nonce} [[status=400]]"))
+
+    def cancel(self, nonce):
+        stream = self.message(f"hello {nonce} [[frames=3000 gap=20ms]]", stream=True)
+        for _, _ in zip(range(3), stream):
+            pass
+        stream.close()
+
+    def cut(self, nonce):
+        for how in ("reset", "close", "end"):
+            text = f"hello {nonce} [[frames=20 cut=5 how={how}]]"
+            raises(anthropic.APIError, lambda text=text: list(self.message(text, stream=True)))
+
+    def upstream_error(self, nonce):
+        raises(anthropic.APIError, lambda: list(self.message(f"hello {nonce} [[frames=20 error=5]]", stream=True)))
+
+    def retry(self, nonce):
+        text = f"hello {nonce} [[status=429 retry-after=1 times=1]]"
+        started = time.monotonic()
+        expect_answer(text, self.message(text).content[0].text, nonce)
+        expect(time.monotonic() - started > 0.9, "did not wait for Retry-After")
+
+    def give_up(self, nonce):
+        client = self.client.with_options(max_retries=1)
+        error = raises(anthropic.APIStatusError, lambda: self.message(f"hello {nonce} [[status=529 retry-after-ms=10]]", client))
+        expect(error.status_code in (502, 503, 529), f"status {error.status_code}")
+
+    def lab_unary(self, nonce):
+        answer = self.message("Say hello.", model=self.plan["lab"]["claude"], max_tokens=16)
+        expect(answer.content[0].text and answer.usage.output_tokens > 0, f"answer {answer}")
+
+    def lab_stream(self, nonce):
+        with self.client.messages.stream(model=self.plan["lab"]["claude"], max_tokens=16, messages=[{"role": "user", "content": "Say hello."}]) as stream:
+            expect("".join(stream.text_stream), "no text")
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        plan = json.load(file)
+    for kind in (OpenAI, Anthropic):
+        suite = kind(plan)
+        for case in plan["cases"][kind.name.split("-")[0]]:
+            nonce = f"nonce-{secrets.token_hex(8)}"
+            started = time.monotonic()
+            try:
+                getattr(suite, case)(nonce)
+                ok, detail = True, ""
+            except Exception as error:  # any exception is a failed case, with its type
+                ok, detail = False, f"{type(error).__name__}: {error}"
+            seconds = round(time.monotonic() - started, 2)
+            print(json.dumps({"client": kind.name, "case": case, "ok": ok, "detail": detail, "nonce": nonce, "seconds": seconds}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
