@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 
 	"github.com/jackc/pgx/v5"
@@ -38,31 +40,55 @@ func (e engine) snapshot() *sql.TxOptions {
 	return &sql.TxOptions{ReadOnly: true}
 }
 
+// placeholder is parameter n, counted from 1, of a generated multi-row insert.
+func (e engine) placeholder(n int) string {
+	if e == postgres {
+		return "$" + strconv.Itoa(n)
+	}
+	return "?"
+}
+
 // Pool bounds.
 const (
 	sqliteReaders   = 4
 	postgresClients = 8
 )
 
+// How a SQLite file is laid out and written. Large pages suit rows of a few
+// KiB; a cache that holds a batch keeps it from being spilled to the log and
+// checksummed twice; checkpoints of 2000 pages write each page less often.
+const (
+	sqlitePages = "page_size(8192)"
+	sqliteCache = "cache_size(-16384)" // KiB
+	sqliteMoves = "wal_autocheckpoint(2000)"
+)
+
 // openSQLite opens a file in WAL mode with every commit synced. The write pool
 // holds one connection and begins each transaction as a writer, so that a
 // transaction never fails half-way for a lock.
 func openSQLite(path string) (*DB, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("database file: %w", err)
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("database file: %w", err)
 	}
-	if err := f.Close(); err != nil {
+	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
 		return nil, fmt.Errorf("database file: %w", err)
 	}
-	dsn := func(extra url.Values) string {
-		q := url.Values{"_busy_timeout": {"10000"}, "_synchronous": {"FULL"}, "_defensive": {"1"}, "_dqs": {"0"}}
-		for k, v := range extra {
-			q[k] = v
+	dsn := func(settings url.Values) string {
+		for name, value := range map[string]string{
+			"_busy_timeout": "10000", "_synchronous": "FULL", "_defensive": "1", "_dqs": "0",
+		} {
+			settings.Set(name, value)
 		}
-		return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}).String()
+		return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: settings.Encode()}).String()
 	}
-	write, err := sql.Open("sqlite", dsn(url.Values{"_txlock": {"immediate"}, "_journal_mode": {"WAL"}}))
+	write, err := sql.Open("sqlite", dsn(url.Values{
+		"_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_pragma": {sqlitePages, sqliteCache, sqliteMoves},
+	}))
 	if err != nil {
 		return nil, err
 	}

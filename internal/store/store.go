@@ -20,6 +20,9 @@ import (
 // ErrNotFound is returned when a row that was asked for does not exist.
 var ErrNotFound = errors.New("not found")
 
+// ErrMalformed is returned for a row that this package cannot have written.
+var ErrMalformed = errors.New("malformed row")
+
 // Config says where the rows are. Exactly one of SQLitePath and URL is set.
 type Config struct {
 	// SQLitePath is the database file; it is made with mode 0600 when absent.
@@ -37,7 +40,7 @@ type DB struct {
 	read   *sql.DB // the same pool as write on PostgreSQL
 	log    *slog.Logger
 
-	stmts map[string]*sql.Stmt // multi-row inserts by text, on the write pool; fixed after Open
+	inserts map[*insert]prepared // fixed after Open
 }
 
 // Open connects, applies the migrations that are missing, and returns the
@@ -81,8 +84,8 @@ func (db *DB) Ping(ctx context.Context) error { return db.write.PingContext(ctx)
 // Close closes the connections. Running transactions end first.
 func (db *DB) Close() error {
 	var errs []error
-	for _, s := range db.stmts {
-		errs = append(errs, s.Close())
+	for _, p := range db.inserts {
+		errs = append(errs, p.large.Close(), p.single.Close())
 	}
 	errs = append(errs, db.write.Close())
 	if db.read != db.write {
