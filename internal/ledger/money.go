@@ -5,6 +5,7 @@
 package ledger
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"sallyport/internal/llm"
@@ -41,6 +42,7 @@ const (
 // Ledger prices exchanges. It is safe for concurrent use.
 type Ledger struct {
 	book atomic.Pointer[price.Book]
+	used sync.Map // card hash -> struct{}: cards that were applied by this process
 }
 
 // New returns a ledger that prices with the book.
@@ -52,6 +54,16 @@ func New(book *price.Book) *Ledger {
 
 // SetBook replaces the price cards; exchanges that settle later use the new ones.
 func (l *Ledger) SetBook(book *price.Book) { l.book.Store(book) }
+
+// FirstUse reports whether the card was never applied by this process before. It
+// answers true once per card, so that each is recorded once.
+func (l *Ledger) FirstUse(c price.Card) bool {
+	_, known := l.used.LoadOrStore(c.Hash(), struct{}{})
+	return !known
+}
+
+// Forget takes back a FirstUse whose record could not be written.
+func (l *Ledger) Forget(c price.Card) { l.used.Delete(c.Hash()) }
 
 // Target is what money depends on besides tokens: who is paid for which model.
 type Target struct {

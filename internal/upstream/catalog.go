@@ -112,3 +112,7 @@ func (u *Upstream) get(ctx context.Context, path string, header http.Header, int
 	}
 	return nil
 }
+
+// NeedsCatalog reports whether the data plane depends on the upstream's list: its
+// models are exposed by it, or a local server must say which ones are remote.
+func (u *Upstream) NeedsCatalog() bool { return u.ExposeUnlisted || u.Class == label.OnSite }

@@ -49,6 +49,7 @@ type Config struct {
 	AddUsage       bool              // ask for usage in streams when the client did not
 	Models         []string          // known models, where the upstream cannot list them
 	ConnectTimeout time.Duration     // dial and TLS handshake; 10 s when 0
+	IdleTimeout    time.Duration     // of unused connections; 90 s when 0
 	FirstFrame     time.Duration     // to the first frame of an answer; the gateway's default when 0
 	Stall          time.Duration     // between frames; the gateway's default when 0
 	Total          time.Duration     // of a whole attempt; the gateway's default when 0
@@ -88,7 +89,7 @@ func New(cfg Config) (*Upstream, error) {
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    1024,
-		IdleConnTimeout:        90 * time.Second,
+		IdleConnTimeout:        orDefault(cfg.IdleTimeout, 90*time.Second),
 		MaxResponseHeaderBytes: 64 << 10,
 		ReadBufferSize:         8 << 10,
 		WriteBufferSize:        8 << 10,

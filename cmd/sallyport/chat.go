@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/console"
+	"sallyport/internal/wire"
+)
+
+func chatCommand(f *flags) *cobra.Command {
+	var model string
+	c := &cobra.Command{
+		Use: "chat TEXT", Short: "Send one message and stream the answer", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return chat(cmd, f, model, args[0]) },
+	}
+	c.Flags().StringVar(&model, "model", "", "public model name (default: the first one)")
+	return c
+}
+
+// chat speaks to the data plane through the data folder's socket, whose user
+// needs no key, and then shows what the exchange took.
+func chat(cmd *cobra.Command, f *flags, model, text string) error {
+	ctx := cmd.Context()
+	c, err := f.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if model == "" {
+		var ms []console.Model
+		if err := c.call(ctx, "GET", "/models", nil, &ms); err != nil {
+			return err
+		}
+		if len(ms) == 0 {
+			return errors.New("no model is served; see: sallyport doctor")
+		}
+		model = ms[0].Name
+	}
+	rid, err := c.stream(ctx, model, text, func(delta string) { fmt.Fprint(cmd.OutOrStdout(), visibleText(delta)) }, f.json)
+	if rid == "" {
+		return err
+	}
+	var e console.Entry
+	if logErr := c.call(context.WithoutCancel(ctx), "GET", "/logs/"+url.PathEscape(rid), nil, &e); logErr != nil {
+		return errors.Join(err, logErr)
+	}
+	o := f.output(cmd)
+	return errors.Join(err, o.value(e, func() {
+		fmt.Fprintf(o.out, "\n\n%s on %s: %s, USD %s, %d ms, %s\n", visible(e.Model), visible(e.Upstream), tokensOrUnknown(e), money(e), e.Millis, e.RID)
+	}))
+}
+
+func tokensOrUnknown(e console.Entry) string {
+	if e.Tokens == nil {
+		return "usage unknown"
+	}
+	return "tokens: " + tokens(e)
+}
+
+// stream sends one message, hands over the pieces of the answer unless quiet, and
+// returns the request id when the request was taken.
+func (c *client) stream(ctx context.Context, model, text string, piece func(string), quiet bool) (rid string, err error) {
+	body, err := json.Marshal(map[string]any{
+		"model": model, "stream": true, "messages": []map[string]string{{"role": "user", "content": text}},
+	})
+	if err != nil {
+		return "", fmt.Errorf("encode the request: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sallyport/v1/chat/completions", bytes.NewReader(body))
+	if err != nil {
+		return "", fmt.Errorf("make the request: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "sallyport-chat")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return "", unreachable(err)
+	}
+	defer resp.Body.Close()
+	rid = resp.Header.Get("X-Request-Id")
+	if resp.StatusCode != http.StatusOK {
+		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+		return rid, errors.New(errorText(b, resp.StatusCode))
+	}
+	split := wire.NewSplitter(8 << 20)
+	buf := make([]byte, 4096)
+	for {
+		n, readErr := resp.Body.Read(buf)
+		split.Feed(buf[:n])
+		for split.Next() {
+			delta, failure := chunk(split.Event().Data)
+			if failure != "" {
+				return rid, errors.New(failure)
+			}
+			if !quiet {
+				piece(delta)
+			}
+		}
+		if err := split.Err(); err != nil {
+			return rid, err
+		}
+		if errors.Is(readErr, io.EOF) {
+			return rid, nil
+		}
+		if readErr != nil {
+			return rid, fmt.Errorf("the answer broke off: %w", readErr)
+		}
+	}
+}
+
+// chunk reads the text of one chat completion chunk, or its error.
+func chunk(data []byte) (text, failure string) {
+	var c struct {
+		Choices []struct {
+			Delta struct {
+				Content   string `json:"content"`
+				Reasoning string `json:"reasoning_content"`
+			} `json:"delta"`
+		} `json:"choices"`
+		Error *struct {
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(data, &c) != nil {
+		return "", ""
+	}
+	if c.Error != nil {
+		return "", c.Error.Message
+	}
+	for _, choice := range c.Choices {
+		text += choice.Delta.Reasoning + choice.Delta.Content
+	}
+	return text, ""
+}
+
+func errorText(b []byte, status int) string {
+	var e struct {
+		Error struct {
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(b, &e) != nil || e.Error.Message == "" {
+		return fmt.Sprintf("the gateway answered with status %d", status)
+	}
+	return e.Error.Message
+}

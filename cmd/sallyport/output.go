@@ -1,0 +1,127 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// output prints what a verb found: JSON for programs, a table for people. Text in
+// it may come from clients and upstreams and is made visible before it reaches a
+// terminal.
+type output struct {
+	out  io.Writer
+	json bool
+}
+
+// value prints v as JSON, one document a line, or hands over to people.
+func (o output) value(v any, people func()) error {
+	if !o.json {
+		people()
+		return nil
+	}
+	e := json.NewEncoder(o.out)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// lines prints every element as one JSON line, or hands over to people.
+func lines[T any](o output, vs []T, people func()) error {
+	if !o.json {
+		people()
+		return nil
+	}
+	for _, v := range vs {
+		if err := o.value(v, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// table prints rows under a head, columns aligned; columns whose head starts
+// with ">" are aligned right.
+func (o output) table(head []string, rows [][]string) {
+	width := make([]int, len(head))
+	right := make([]bool, len(head))
+	for i, h := range head {
+		h, right[i] = strings.CutPrefix(h, ">")
+		head[i], width[i] = h, utf8.RuneCountInString(h)
+	}
+	for _, r := range rows {
+		for i := range r {
+			r[i] = visible(r[i])
+			width[i] = max(width[i], utf8.RuneCountInString(r[i]))
+		}
+	}
+	for _, r := range append([][]string{head}, rows...) {
+		var b strings.Builder
+		for i, cell := range r {
+			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
+			switch {
+			case right[i]:
+				b.WriteString(pad + cell)
+			case i == len(r)-1:
+				b.WriteString(cell)
+			default:
+				b.WriteString(cell + pad)
+			}
+			if i < len(r)-1 {
+				b.WriteString("  ")
+			}
+		}
+		fmt.Fprintln(o.out, strings.TrimRight(b.String(), " "))
+	}
+}
+
+// visible makes every character that could steer a terminal or mislead a reader
+// visible: control characters, and Unicode's format characters such as
+// bidirectional overrides.
+func visible(s string) string {
+	if !strings.ContainsFunc(s, unsafeRune) && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case unsafeRune(r):
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+		i += n
+	}
+	return b.String()
+}
+
+func unsafeRune(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
+}
+
+// visibleText is visible for text of several lines: line feeds and tabs stay.
+func visibleText(s string) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		i := strings.IndexAny(s, "\n\t")
+		if i < 0 {
+			b.WriteString(visible(s))
+			break
+		}
+		b.WriteString(visible(s[:i]))
+		b.WriteByte(s[i])
+		s = s[i+1:]
+	}
+	return b.String()
+}
+
+// terminal reports whether f is a terminal that a person watches.
+func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" }

@@ -1,0 +1,370 @@
+// Package app wires configuration into running parts. New is one straight line:
+// each part registers how it is stopped as soon as it exists, and a failed New
+// and Stop drain the same stack, last in first out.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"crypto/rand"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"sallyport/internal/auditlog"
+	"sallyport/internal/auth"
+	"sallyport/internal/config"
+	"sallyport/internal/console"
+	"sallyport/internal/gateway"
+	"sallyport/internal/identity"
+	"sallyport/internal/journal"
+	"sallyport/internal/ledger"
+	"sallyport/internal/projector"
+	"sallyport/internal/record"
+	"sallyport/internal/store"
+	"sallyport/internal/wire/anthropic"
+	"sallyport/internal/wire/openai"
+)
+
+// Options say how one process runs. Env, Logger and Notice are required.
+type Options struct {
+	ConfigFile  string // empty: zero configuration
+	Data        string // overrides the configuration when set, as the next two do
+	Listen      string
+	AdminListen string
+	Version     string
+	Env         func(string) (string, bool)
+	Logger      *slog.Logger
+	Notice      io.Writer // where a person is told what to do next
+	Terminal    bool      // a person watches Notice: secrets may be shown once
+
+	// SocketOnly serves nothing but the data folder's socket: for a verb that
+	// finds no gateway running.
+	SocketOnly bool
+}
+
+// override applies the command line to a configuration.
+func (o Options) override(c *config.Config) {
+	for _, f := range []struct {
+		field *string
+		value string
+	}{{&c.Data, o.Data}, {&c.Listen, o.Listen}, {&c.Admin.Listen, o.AdminListen}} {
+		if f.value != "" {
+			*f.field = f.value
+		}
+	}
+}
+
+// stopTime bounds Stop: what is not finished then is cut off.
+const stopTime = 30 * time.Second
+
+// App is one running process.
+type App struct {
+	opts   Options
+	config *config.Config // as it was at the start: what a reload cannot change
+	log    *slog.Logger
+
+	folder    *Folder
+	master    *auth.Master
+	store     *store.DB
+	auditLog  *auditlog.Log
+	auth      *auth.Auth
+	journal   *journal.Journal
+	ledger    *ledger.Ledger
+	projector *projector.Projector
+	parts     atomic.Pointer[parts]
+	gateway   *gateway.Gateway
+	console   *console.Console
+	registry  *prometheus.Registry
+
+	// DataAddr and AdminAddr are where the listeners are bound; nil with SocketOnly.
+	DataAddr, AdminAddr net.Addr
+
+	reloading sync.Mutex
+	stops     []stop
+	failed    chan error // the first failure of a part that must not fail
+}
+
+// stop ends one part.
+type stop struct {
+	name string
+	do   func(context.Context) error
+}
+
+// atStop registers how a part is stopped.
+func (a *App) atStop(name string, do func(context.Context) error) {
+	a.stops = append(a.stops, stop{name, do})
+}
+
+// task runs f until the process stops; f must return when its context ends.
+func (a *App) task(name string, f func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := f(ctx); err != nil && ctx.Err() == nil {
+			a.fail(fmt.Errorf("%s: %w", name, err))
+		}
+	}()
+	a.atStop(name, func(stop context.Context) error {
+		cancel()
+		select {
+		case <-done:
+			return nil
+		case <-stop.Done():
+			return fmt.Errorf("still running")
+		}
+	})
+}
+
+// fail reports a failure that ends the process.
+func (a *App) fail(err error) {
+	select {
+	case a.failed <- err:
+	default:
+	}
+}
+
+// New builds everything and starts to serve. When it fails, what was started is
+// stopped again.
+func New(ctx context.Context, opts Options) (_ *App, err error) {
+	a := &App{opts: opts, log: opts.Logger, registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+		}
+	}()
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if a.config, err = a.loadConfig(); err != nil {
+		return a, err
+	}
+	if err := a.openData(ctx); err != nil {
+		return a, err
+	}
+	notes, err := a.openJournal(ctx)
+	if err != nil {
+		return a, err
+	}
+	p, err := a.buildParts(ctx, nil)
+	if err != nil {
+		return a, err
+	}
+	a.parts.Store(p)
+	a.ledger = ledger.New(p.book)
+	instance := strings.ToLower(rand.Text()[:12])
+	a.gateway = gateway.New(gateway.Config{
+		Auth: a.auth, Journal: a.journal, Ledger: a.ledger, OpenAI: openai.Dialect{}, Anthropic: anthropic.Dialect{},
+		Logger: a.log, Registerer: a.registry, Instance: instance, TrustProxy: a.config.BehindProxy, SkipHashes: a.skipHashes(),
+	}, p.snapshot)
+	a.console = a.newConsole()
+	if err := a.recordStart(notes); err != nil {
+		return a, err
+	}
+	a.task("projector", a.projector.Run)
+	a.task("credentials", a.auth.Run)
+	a.task("model lists", a.refreshCatalogs)
+	return a, a.listen(ctx)
+}
+
+// loadConfig reads the configuration file, or makes the configuration without one.
+func (a *App) loadConfig() (*config.Config, error) {
+	if a.opts.ConfigFile == "" {
+		c := config.FromEnvironment(a.opts.Env)
+		a.opts.override(c)
+		return c, nil
+	}
+	c, err := config.Load(a.opts.ConfigFile)
+	if err != nil {
+		return nil, err
+	}
+	a.opts.override(c)
+	return c, nil
+}
+
+// openData takes the data folder and opens what is kept: secret, database, audit
+// log and credentials.
+func (a *App) openData(ctx context.Context) (err error) {
+	if a.folder, err = OpenFolder(a.config.Data); err != nil {
+		return err
+	}
+	a.atStop("data folder", func(context.Context) error { return a.folder.Close() })
+	if a.config.Secret.IsZero() {
+		a.master, _, err = auth.LoadMaster(a.config.Data)
+	} else {
+		a.master, err = auth.ParseMaster(a.config.Secret.Secret())
+	}
+	if err != nil {
+		return err
+	}
+	db := store.Config{Logger: a.log, URL: a.config.Database.URL.Secret()}
+	if db.URL.Empty() {
+		db.SQLitePath = a.folder.Path("sallyport.db")
+	}
+	if a.store, err = store.Open(ctx, db); err != nil {
+		return err
+	}
+	a.atStop("database", func(context.Context) error { return a.store.Close() })
+	if a.auditLog, err = a.openLog(ctx); err != nil {
+		return err
+	}
+	a.atStop("audit log", func(context.Context) error { return a.auditLog.Close() })
+	a.auth, err = auth.New(ctx, auth.Config{Store: a.store, Master: a.master, Logger: a.log, Registerer: a.registry})
+	return err
+}
+
+// openJournal opens the journal and settles what a dead process left open. It
+// returns what the start record has to tell.
+func (a *App) openJournal(ctx context.Context) (notes []string, err error) {
+	durability := journal.Grouped
+	if a.config.Durability == config.Strict {
+		durability = journal.Strict
+	}
+	a.journal, err = journal.Open(journal.Config{
+		Dir: a.folder.Path("journal"), Durability: durability, Keep: time.Duration(a.config.Retention.Journal),
+		Logger: a.log, Registerer: a.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.atStop("journal", func(context.Context) error { return a.journal.Close() })
+	if a.folder.Moved {
+		a.log.Error("the data folder was copied or moved: the journal goes on under a new id", "alert", true, "folder", a.config.Data)
+		notes = append(notes, "folder.moved")
+	}
+	a.projector, err = projector.New(projector.Config{
+		Journal: a.journal, Store: a.store, Log: a.auditLog, Logger: a.log, Registerer: a.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	recovered, err := a.projector.Recover(ctx)
+	if err != nil {
+		return nil, err
+	}
+	notes = append(notes, recovered...)
+	if a.folder.Moved {
+		if err := a.projector.Sync(ctx); err != nil {
+			return nil, err
+		}
+		if err := a.journal.Restart(); err != nil {
+			return nil, err
+		}
+	}
+	return notes, nil
+}
+
+// buildParts builds the data plane's parts from the configuration as it is now.
+func (a *App) buildParts(ctx context.Context, former *parts) (*parts, error) {
+	if a.opts.ConfigFile == "" {
+		cfg, found, err := a.zeroConfig(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return build(ctx, cfg, found, former)
+	}
+	cfg, err := a.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	return build(ctx, cfg, nil, former)
+}
+
+// skipHashes is set by benchmarks to measure what the commitments cost.
+func (a *App) skipHashes() bool {
+	v, _ := a.opts.Env("SALLYPORT_BENCH_NO_HASH")
+	return v == "1"
+}
+
+func (a *App) newConsole() *console.Console {
+	var hosts []string
+	if host, _, err := net.SplitHostPort(a.config.Admin.Listen); err == nil {
+		hosts = append(hosts, host)
+	}
+	return console.New(console.Config{
+		Auth: a.auth, Store: a.store, Logger: a.log, Gatherer: a.registry, Version: a.opts.Version, VerifierKey: a.auditLog.VerifierKey(),
+		Hosts: hosts, MetricsToken: a.config.Metrics.Token.Secret(), ReadyError: a.gateway.Ready,
+		Journal: a.act, Moved: a.moveSeals, Sync: a.projector.Sync, Verify: a.verify, Prove: a.prove, Models: a.models,
+		Upstreams: a.upstreams, Test: a.test, Confirm: a.confirm, Explain: a.explain,
+		Reload: a.reload, Doctor: a.doctor,
+	})
+}
+
+// recordStart is the first record of this process.
+func (a *App) recordStart(notes []string) error {
+	r := record.Start{
+		TS: time.Now().UnixMicro(), ID: gateway.NewRecordID(), Journal: a.journal.ID(), Version: a.opts.Version,
+		Config: a.parts.Load().snapshot.Hash, Notes: notes, Salt: gateway.NewSalt(),
+	}
+	if _, err := a.journal.Append(r.Append(nil)); err != nil {
+		return fmt.Errorf("record the start: %w", err)
+	}
+	return nil
+}
+
+// listen opens the socket and, unless this process only serves that, both
+// listeners. The exchanges under way are waited for when they stop.
+func (a *App) listen(ctx context.Context) (err error) {
+	a.atStop("exchanges", a.gateway.Stop)
+	socket, err := a.folder.listenSocket()
+	if err != nil {
+		return err
+	}
+	owner := identity.Principal{Kind: identity.Local, Name: "local", Project: "local", Role: identity.RoleAdmin}
+	admin, data := a.console.Trusted(owner), a.gateway.Trusted(owner)
+	a.serveOn("socket", socket, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/readyz" || r.URL.Path == "/healthz" {
+			admin.ServeHTTP(w, r)
+			return
+		}
+		data.ServeHTTP(w, r)
+	}))
+	if a.opts.SocketOnly {
+		return nil
+	}
+	c := a.config
+	if a.AdminAddr, err = a.serve("admin", c.Admin.Listen, c.Admin.TLS, c.Admin.BehindProxy, a.console.Handler()); err != nil {
+		return err
+	}
+	if a.DataAddr, err = a.serve("data plane", c.Listen, c.TLS, c.BehindProxy, a.gateway); err != nil {
+		return err
+	}
+	if a.opts.ConfigFile != "" {
+		a.task("configuration watch", a.watchConfig)
+	}
+	return a.welcome(ctx)
+}
+
+// Run waits until ctx ends or a part fails.
+func (a *App) Run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-a.failed:
+		return err
+	}
+}
+
+// Stop ends every part in the reverse order of their start, under one deadline.
+func (a *App) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, stopTime)
+	defer cancel()
+	var errs []error
+	for _, s := range slices.Backward(a.stops) {
+		if err := s.do(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", s.name, err))
+		}
+	}
+	a.stops = nil
+	return errors.Join(errs...)
+}

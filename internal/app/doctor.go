@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sallyport/internal/auditlog"
+	"sallyport/internal/auth"
+	"sallyport/internal/console"
+	"sallyport/internal/label"
+	"sallyport/internal/ledger"
+)
+
+// verify recomputes the whole audit log and the ledger.
+func (a *App) verify(ctx context.Context, against []byte) (auditlog.Report, error) {
+	return auditlog.Verify(ctx, a.store, auditlog.VerifyOptions{
+		Entry: ledger.Entry, HeadsFile: a.folder.Path("heads"), Against: against, VKey: a.auditLog.VerifierKey(),
+	})
+}
+
+// lowDisk is the free space below which the doctor warns.
+const lowDisk = 1 << 30
+
+// doctor looks at everything that usually goes wrong; each finding names the
+// next command.
+func (a *App) doctor(ctx context.Context) []console.Check {
+	var checks []console.Check
+	add := func(name string, err error, detail, fix string) {
+		c := console.Check{Name: name, OK: err == nil, Detail: detail}
+		if err != nil {
+			c.Detail, c.Fix = err.Error(), fix
+		}
+		checks = append(checks, c)
+	}
+	add("journal", a.journal.Healthy(), "writable, id "+a.journal.ID(), "free space in the data folder, or look at the log for the failed write")
+	add("database", a.store.Ping(ctx), a.store.Engine()+" answers", "start the database; requests are recorded in the journal meanwhile")
+	add("disk", a.diskSpace(), "enough space in the data folder", "free space: a full disk refuses new requests")
+	keys := a.auth.Keys(auth.KeyFilter{State: auth.StateActive, Limit: 1})
+	add("keys", some(len(keys) > 0, "no virtual key is valid"), "at least one key is valid", "sallyport keys new --project NAME")
+	add("administrator", some(a.auth.HasAdmin(), "no administrator exists; listeners beyond loopback are refused"), "an administrator exists", "sallyport admin new --name NAME --role admin")
+	add("models", some(len(a.models()) > 0, "no model is served"), fmt.Sprintf("%d models", len(a.models())), noModelFix)
+	s := a.gateway.Snapshot()
+	for name, u := range a.parts.Load().upstreams {
+		t, _ := a.test(ctx, string(name))
+		add("upstream "+string(name), some(t.OK, t.Error), fmt.Sprintf("answers in %d ms, %d models, class %s", t.Millis, t.Models, u.Class), "sallyport upstreams test "+string(name))
+		if u.Class == label.Any && s.Label > label.Public {
+			fix := "set its class in the configuration file"
+			if a.parts.Load().found[name] {
+				fix = "sallyport upstreams confirm " + string(name) + " --class local"
+			}
+			add("class of "+string(name), fmt.Errorf("class any may not carry data labelled %s", s.Label), "", fix)
+		}
+	}
+	return checks
+}
+
+func some(ok bool, why string) error {
+	if ok {
+		return nil
+	}
+	return fmt.Errorf("%s", why)
+}
+
+func (a *App) diskSpace() error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(a.config.Data, &st); err != nil {
+		return fmt.Errorf("look at the data folder's disk: %w", err)
+	}
+	if free := st.Bavail * uint64(st.Bsize); free < lowDisk {
+		return fmt.Errorf("%d MiB are free in the data folder", free>>20)
+	}
+	return nil
+}
+
+// prove returns the proof of a request's leaf, waiting for the next checkpoint
+// when none covers it yet.
+func (a *App) prove(ctx context.Context, rid string) (auditlog.Proof, error) {
+	if _, err := a.auditLog.Sign(ctx, time.Now().UnixMicro()); err != nil {
+		return auditlog.Proof{}, err
+	}
+	return a.auditLog.Prove(ctx, rid)
+}

@@ -1,0 +1,135 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"sallyport/internal/config"
+)
+
+// serve listens on a TCP address and serves a handler until it is stopped.
+func (a *App) serve(name, addr string, files *config.TLS, behind []netip.Prefix, h http.Handler) (net.Addr, error) {
+	if !loopback(addr) {
+		if files == nil && len(behind) == 0 {
+			return nil, fmt.Errorf("%s listener on %s: beyond loopback it needs tls, or behind_proxy when a proxy in front of it does TLS", name, addr)
+		}
+		if !a.auth.HasAdmin() {
+			return nil, fmt.Errorf("%s listener on %s: beyond loopback an administrator must exist first; run: sallyport admin new --name NAME --role admin --data %s", name, addr, a.config.Data)
+		}
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("%s listener: %w", name, err)
+	}
+	bound := l.Addr()
+	if files != nil {
+		source := &certificates{files: *files}
+		if _, err := source.config(nil); err != nil {
+			l.Close()
+			return nil, fmt.Errorf("%s listener: %w", name, err)
+		}
+		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: source.config, NextProtos: []string{"h2", "http/1.1"}})
+	}
+	a.serveOn(name, l, h)
+	return bound, nil
+}
+
+// serveOn serves a handler on a listener until it is stopped.
+func (a *App) serveOn(name string, l net.Listener, h http.Handler) {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		WriteTimeout:      time.Duration(a.config.Timeouts.Total) + 5*time.Minute,
+		MaxHeaderBytes:    int(a.config.Limits.Header),
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			a.fail(fmt.Errorf("%s listener: %w", name, err))
+		}
+	}()
+	a.atStop(name+" listener", func(ctx context.Context) error {
+		err := s.Shutdown(ctx)
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+		<-done
+		return err
+	})
+}
+
+// certificates serves what TLS files hold, and reads them again when they change.
+type certificates struct {
+	files config.TLS
+
+	mu     sync.Mutex
+	conf   *tls.Config
+	stamp  [3]time.Time // modification times of what conf was read from
+	looked time.Time
+}
+
+// config implements tls.Config.GetConfigForClient. Files that cannot be read any
+// more leave what was read before.
+func (c *certificates) config(*tls.ClientHelloInfo) (*tls.Config, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conf != nil && time.Since(c.looked) < time.Second {
+		return c.conf, nil
+	}
+	c.looked = time.Now()
+	stamp := c.stamps()
+	if c.conf != nil && stamp == c.stamp {
+		return c.conf, nil
+	}
+	conf, err := c.read()
+	switch {
+	case err == nil:
+		c.conf, c.stamp = conf, stamp
+	case c.conf == nil:
+		return nil, err
+	}
+	return c.conf, nil
+}
+
+func (c *certificates) stamps() (s [3]time.Time) {
+	for i, path := range []string{c.files.Cert, c.files.Key, c.files.ClientCA} {
+		if info, err := os.Stat(path); err == nil {
+			s[i] = info.ModTime()
+		}
+	}
+	return s
+}
+
+func (c *certificates) read() (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(c.files.Cert, c.files.Key)
+	if err != nil {
+		return nil, fmt.Errorf("read tls cert and key: %w", err)
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}
+	if c.files.ClientCA == "" {
+		return conf, nil
+	}
+	pem, err := os.ReadFile(c.files.ClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("read tls client_ca: %w", err)
+	}
+	conf.ClientCAs = x509.NewCertPool()
+	if !conf.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, errors.New("tls client_ca holds no PEM certificate")
+	}
+	conf.ClientAuth = tls.RequireAndVerifyClientCert
+	return conf, nil
+}

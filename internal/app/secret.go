@@ -1,0 +1,46 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"sallyport/internal/auditlog"
+)
+
+// logSigning is the purpose of the sub-key that seals the log's signing key.
+const logSigning = "log signing"
+
+// openLog opens the audit log. Its signing key is sealed under a version of the
+// master secret; the newest is tried first.
+func (a *App) openLog(ctx context.Context) (*auditlog.Log, error) {
+	var errs []error
+	for _, v := range a.master.Versions() {
+		key, _ := a.master.Subkey(v, logSigning)
+		l, err := auditlog.Open(ctx, auditlog.Config{DB: a.store, Key: key[:], HeadsFile: a.folder.Path("heads"), Logger: a.log})
+		if err == nil {
+			return l, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// moveSeals seals what is stored under older versions of the master secret under
+// its newest: the log's signing key. It changes nothing when that is done already.
+func (a *App) moveSeals(ctx context.Context) error {
+	newest, ok := a.master.Subkey(a.master.Newest(), logSigning)
+	if !ok {
+		return errors.New("the newest version of the master secret is not held")
+	}
+	var errs []error
+	for _, v := range a.master.Versions() {
+		key, _ := a.master.Subkey(v, logSigning)
+		err := auditlog.Reseal(ctx, a.store, key[:], newest[:])
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return fmt.Errorf("seal the signing key anew: %w", errors.Join(errs...))
+}

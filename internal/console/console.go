@@ -1,0 +1,308 @@
+// Package console is the admin plane: the API that the command line, the socket
+// of the data folder and the web console speak, with roles on every route. Its
+// errors are RFC 9457 problem documents.
+package console
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"sallyport/internal/auditlog"
+	"sallyport/internal/auth"
+	"sallyport/internal/fault"
+	"sallyport/internal/identity"
+	"sallyport/internal/secret"
+	"sallyport/internal/store"
+)
+
+// Config is what a Console is made of. Functions stand for decisions and facts
+// that other parts own.
+type Config struct {
+	Auth     *auth.Auth
+	Store    *store.DB
+	Logger   *slog.Logger
+	Gatherer prometheus.Gatherer
+
+	Version      string
+	VerifierKey  string        // of the audit log
+	Hosts        []string      // values of the Host header that are ours, without port
+	MetricsToken secret.String // what /metrics demands; empty admits loopback callers only
+	ReadyError   func() error  // nil when the data plane can serve
+
+	Journal   func(actor string, a auth.Act) error // writes an admin record
+	Sync      func(context.Context) error          // waits until what was recorded is projected
+	Verify    func(ctx context.Context, against []byte) (auditlog.Report, error)
+	Prove     func(ctx context.Context, rid string) (auditlog.Proof, error)
+	Moved     func(context.Context) error // moves what else is sealed under the master secret to its newest version
+	Models    func() []Model
+	Upstreams func() []Upstream
+	Test      func(ctx context.Context, name string) (UpstreamTest, error)
+	Confirm   func(ctx context.Context, actor, name, class string) error
+	Explain   func(model, label string) (Explanation, error)
+	Reload    func(ctx context.Context, actor string) error
+	Doctor    func(context.Context) []Check
+}
+
+// Console serves the admin plane. It is safe for concurrent use.
+type Console struct {
+	Config
+	hosts map[string]bool
+}
+
+// New returns a console.
+func New(cfg Config) *Console {
+	c := &Console{Config: cfg, hosts: map[string]bool{"localhost": true, "127.0.0.1": true, "::1": true}}
+	for _, h := range cfg.Hosts {
+		c.hosts[strings.ToLower(h)] = true
+	}
+	return c
+}
+
+// call is one request after authentication.
+type call struct {
+	*http.Request
+	who identity.Principal
+}
+
+// actor names the principal in records.
+func (c *call) actor() string {
+	if c.who.Kind == identity.Local {
+		return string(identity.Local)
+	}
+	return string(c.who.Admin)
+}
+
+// endpoint is one route of the admin API: who may call it and what it answers.
+type endpoint struct {
+	pattern string
+	need    identity.Role
+	serve   func(*call) (any, error)
+}
+
+// endpoints is the whole admin API below /api/v1. A route that is not here does
+// not exist; a route without a role cannot be written.
+func (c *Console) endpoints() []endpoint {
+	const (
+		auditor  = identity.RoleAuditor
+		operator = identity.RoleOperator
+		admin    = identity.RoleAdmin
+	)
+	return []endpoint{
+		{"GET /api/v1/version", auditor, c.version},
+		{"GET /api/v1/doctor", auditor, c.doctor},
+		{"GET /api/v1/keys", auditor, c.listKeys},
+		{"GET /api/v1/keys/{id}", auditor, c.showKey},
+		{"POST /api/v1/keys", admin, c.newKey},
+		{"POST /api/v1/keys/{id}/rotate", admin, c.rotateKey},
+		{"POST /api/v1/keys/{id}/revoke", admin, c.revokeKey},
+		{"GET /api/v1/admins", auditor, c.listAdmins},
+		{"POST /api/v1/admins", admin, c.newAdmin},
+		{"POST /api/v1/admins/{id}/revoke", admin, c.revokeAdmin},
+		{"POST /api/v1/secret/rotate", admin, c.rotateSecret},
+		{"POST /api/v1/secret/drop/{version}", admin, c.dropSecret},
+		{"POST /api/v1/credentials/reseal", admin, c.reseal},
+		{"GET /api/v1/usage", auditor, c.usage},
+		{"GET /api/v1/logs", auditor, c.logs},
+		{"GET /api/v1/logs/{rid}", auditor, c.logEntry},
+		{"GET /api/v1/logs/{rid}/proof", auditor, c.proof},
+		{"POST /api/v1/log/verify", auditor, c.verify},
+		{"GET /api/v1/models", auditor, c.models},
+		{"GET /api/v1/upstreams", auditor, c.upstreams},
+		{"POST /api/v1/upstreams/{name}/test", operator, c.testUpstream},
+		{"POST /api/v1/upstreams/{name}/confirm", admin, c.confirmUpstream},
+		{"GET /api/v1/policy/explain", auditor, c.explain},
+		{"POST /api/v1/reload", operator, c.reload},
+	}
+}
+
+// Handler serves the admin listener: every route demands a credential, except
+// liveness, readiness, the set-up page with its one-time token, and metrics when
+// no token is configured.
+func (c *Console) Handler() http.Handler {
+	mux := c.mux(nil)
+	mux.HandleFunc("GET /metrics", c.metrics)
+	mux.HandleFunc("POST /api/v1/setup", c.setup)
+	c.static(mux)
+	protection := http.NewCrossOriginProtection()
+	return c.checkHost(protection.Handler(secure(mux)))
+}
+
+// Trusted serves the data folder's socket: its peers are the folder's owner and
+// act as the principal.
+func (c *Console) Trusted(p identity.Principal) http.Handler { return c.mux(&p) }
+
+func (c *Console) mux(as *identity.Principal) *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, e := range c.endpoints() {
+		mux.Handle(e.pattern, c.handle(e, as))
+	}
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", c.ready)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { problem(w, fault.New(fault.NotFound, "")) })
+	return mux
+}
+
+// handle wraps an endpoint with its authorisation.
+func (c *Console) handle(e endpoint, as *identity.Principal) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, err := c.principal(r, as)
+		if err == nil && !who.Role.Covers(e.need) {
+			err = fault.Newf(fault.Forbidden, "this needs the role %s", e.need)
+		}
+		if err != nil {
+			problem(w, err)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		answer, err := e.serve(&call{r, who})
+		if err != nil {
+			if f := fault.From(err); f.Kind == fault.Internal {
+				c.Logger.Error("admin request failed", "route", e.pattern, "error", err)
+			}
+			problem(w, err)
+			return
+		}
+		reply(w, http.StatusOK, answer)
+	})
+}
+
+// principal authenticates an administrator. Virtual keys have no business here.
+func (c *Console) principal(r *http.Request, as *identity.Principal) (identity.Principal, error) {
+	if as != nil {
+		return *as, nil
+	}
+	p, err := c.Auth.Request(r.Header, nil, source(r))
+	if err != nil {
+		return identity.Principal{}, err
+	}
+	if p.Kind != identity.Admin {
+		return identity.Principal{}, fault.New(fault.Forbidden, "a virtual key cannot use the admin API")
+	}
+	return p, nil
+}
+
+// checkHost refuses names that are not ours, against DNS rebinding.
+func (c *Console) checkHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !c.hosts[hostName(r.Host)] {
+			problem(w, fault.New(fault.Forbidden, "this Host is not served here"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hostName is a Host header without its port and brackets, in lower case.
+func hostName(host string) string {
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		host = host[:i]
+	}
+	return strings.ToLower(strings.Trim(host, "[]"))
+}
+
+// secure sets the headers that hold for every answer of the admin listener.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (c *Console) ready(w http.ResponseWriter, _ *http.Request) {
+	if err := c.ReadyError(); err != nil {
+		reply(w, http.StatusServiceUnavailable, map[string]string{"status": "unavailable", "reason": err.Error()})
+		return
+	}
+	reply(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+func (c *Console) metrics(w http.ResponseWriter, r *http.Request) {
+	if !c.mayScrape(r) {
+		problem(w, fault.New(fault.Unauthenticated, ""))
+		return
+	}
+	promhttp.HandlerFor(c.Gatherer, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+}
+
+// mayScrape reports whether a caller may read the metrics: with the token where
+// one is configured, else from loopback only.
+func (c *Console) mayScrape(r *http.Request) bool {
+	if c.MetricsToken.Empty() {
+		return source(r).IsLoopback()
+	}
+	want := "Bearer " + c.MetricsToken.Reveal()
+	return subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(want)) == 1
+}
+
+// maxBody bounds a request to the admin API.
+const maxBody = 1 << 20
+
+// decode reads a request's JSON body strictly. An empty body is an empty object.
+func decode[T any](c *call) (T, error) {
+	var v T
+	b, err := io.ReadAll(c.Body)
+	if err != nil {
+		return v, fault.New(fault.TooLarge, "")
+	}
+	if len(b) == 0 {
+		return v, nil
+	}
+	d := json.NewDecoder(strings.NewReader(string(b)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		return v, fault.Newf(fault.BadRequest, "the body is not what this route takes: %v", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return v, fault.New(fault.BadRequest, "the body holds more than one value")
+	}
+	return v, nil
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		problem(w, fmt.Errorf("encode the answer: %w", err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n'))
+}
+
+// Problem is an error of the admin API (RFC 9457).
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+}
+
+func problem(w http.ResponseWriter, err error) {
+	f := fault.From(err)
+	if errors.Is(err, store.ErrNotFound) {
+		f = fault.New(fault.NotFound, "")
+	}
+	b, _ := json.Marshal(Problem{"about:blank", f.Kind.String(), f.Kind.Status(), f.Message()})
+	w.Header().Set("Content-Type", "application/problem+json")
+	if f.RetryAfter > 0 {
+		w.Header().Set("Retry-After", "60")
+	}
+	w.WriteHeader(f.Kind.Status())
+	_, _ = w.Write(append(b, '\n'))
+}

@@ -1,0 +1,302 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+
+	"sallyport/internal/fault"
+	"sallyport/internal/identity"
+	"sallyport/internal/journal"
+	"sallyport/internal/label"
+	"sallyport/internal/ledger"
+	"sallyport/internal/llm"
+	"sallyport/internal/policy"
+	"sallyport/internal/record"
+	"sallyport/internal/route"
+	"sallyport/internal/wire"
+)
+
+// Exchange is one request and its answer. It is the one struct that travels
+// through the gateway, is filled forward only, and belongs to one goroutine.
+type Exchange struct {
+	gateway  *Gateway
+	snapshot *Snapshot
+	endpoint endpoint
+	dialect  wire.Dialect
+	request  *http.Request
+	reply    *reply
+
+	principal  identity.Principal
+	body       *body
+	call       *wire.Call
+	label      label.Label
+	candidates []route.Candidate
+	room       *journal.Reservation // journal space kept for the outcome
+	record     record.Exchange
+}
+
+// outcomeRoom is the journal space that an intent reserves for its outcome. The
+// texts of an outcome are cut so that it fits.
+const outcomeRoom = 24 << 10
+
+// begin starts an exchange; nothing has been checked yet.
+func (g *Gateway) begin(w http.ResponseWriter, r *http.Request, e endpoint, as *identity.Principal) *Exchange {
+	id := identity.NewRequestID()
+	x := &Exchange{
+		gateway: g, snapshot: g.Snapshot(), endpoint: e, dialect: g.dialect(e, r), request: r,
+		record: record.Exchange{
+			TS: now(), RID: string(id), Endpoint: string(e.name), Dialect: string(e.speaks),
+			Client: clientName(r.UserAgent()), Counted: ledger.NotSampled,
+		},
+	}
+	x.record.Config = x.snapshot.Hash
+	x.reply = newReply(w, x.dialect, e.name, string(id))
+	if as != nil {
+		x.principal = *as
+	}
+	return x
+}
+
+// serve runs the exchange and answers whatever refuses it.
+func (x *Exchange) serve() {
+	defer x.recover()
+	if err := x.run(); err != nil {
+		x.refuse(err)
+	}
+}
+
+// run is the way of one exchange. An error means that nothing was sent to any
+// upstream; what happens afterwards is an outcome, not an error.
+func (x *Exchange) run() error {
+	if err := x.authenticate(); err != nil {
+		return err
+	}
+	release, err := x.takeSlot()
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := x.read(); err != nil {
+		return err
+	}
+	defer x.body.free()
+	if err := x.parse(); err != nil {
+		return err
+	}
+	if err := x.decide(); err != nil {
+		return err
+	}
+	x.hold()
+	if err := x.intend(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(x.request.Context(), x.snapshot.Limits.Total, errTotal)
+	defer cancel()
+	last := x.attempts(ctx)
+	x.finish(last)
+	return nil
+}
+
+// parse reads what the gateway must know of the request and checks the model.
+func (x *Exchange) parse() error {
+	call, err := x.dialect.Parse(x.endpoint.name, x.body.bytes, wire.Limits{Depth: x.snapshot.Limits.Depth})
+	if err != nil {
+		return err
+	}
+	x.call = call
+	x.record.Stream = call.Stream
+	model := identity.Model(call.Model)
+	if len(x.snapshot.Targets(model)) == 0 || !x.principal.MayUse(model) {
+		e := fault.Newf(fault.NotFound, "the model %q does not exist or this key may not use it", clip(call.Model, 128))
+		e.Pointer = "/model"
+		return e
+	}
+	x.record.Model = call.Model
+	return nil
+}
+
+// decide labels the request and asks policy about every candidate; the permitted
+// ones remain, in the order they are tried.
+func (x *Exchange) decide() error {
+	x.label = x.snapshot.label(x.principal.Project)
+	x.record.Label = x.label.String()
+	var permitted []route.Candidate
+	refused := policy.Decision{}
+	carried := false
+	for i, t := range x.snapshot.Targets(identity.Model(x.call.Model)) {
+		u := x.snapshot.Upstreams[t.Upstream]
+		if u == nil || u.Kind != x.endpoint.speaks {
+			continue
+		}
+		carried = true
+		x.learn(u)
+		c, _ := x.snapshot.Candidate(t, i)
+		d := policy.Decide(x.facts(c))
+		if d.Effect == policy.Allow {
+			permitted = append(permitted, c)
+			if len(permitted) == 1 {
+				x.record.Effect, x.record.Rules = d.Effect.String(), d.Rules
+			}
+		} else if refused.Rules == nil {
+			refused = d
+		}
+	}
+	if len(permitted) > 0 {
+		x.candidates = route.Order(permitted)
+		return nil
+	}
+	if !carried {
+		return fault.Newf(fault.NotCarried, "no upstream of the model %q speaks this API", clip(x.call.Model, 128))
+	}
+	x.record.Effect, x.record.Rules = refused.Effect.String(), refused.Rules
+	return fault.Newf(fault.PolicyRefused, "no upstream of this model may carry data labelled %s (%s)", x.label, refused.Rules[0])
+}
+
+// facts are what policy is asked about one candidate.
+func (x *Exchange) facts(c route.Candidate) policy.Facts {
+	_, quarantined := x.snapshot.Quarantined[c.Upstream]
+	return policy.Facts{Label: x.label, Class: c.Class, Quarantined: quarantined}
+}
+
+// hold reserves the money of the exchange.
+func (x *Exchange) hold() {
+	targets := make([]ledger.Target, 0, 4)
+	for _, c := range x.candidates {
+		targets = append(targets, x.target(c))
+	}
+	e := ledger.Estimate{PromptBytes: int64(len(x.body.bytes)), MaxOutput: x.call.MaxOutput}
+	x.record.Hold = int64(x.gateway.Ledger.Hold(e, targets, x.record.TS))
+}
+
+// target says who is paid for a candidate.
+func (x *Exchange) target(c route.Candidate) ledger.Target {
+	return ledger.Target{Provider: x.snapshot.Upstreams[c.Upstream].Provider, Model: c.Model}
+}
+
+// intend writes the intent and the first attempt: both exist before a byte leaves.
+func (x *Exchange) intend() error {
+	x.seal()
+	room, err := x.gateway.Journal.Reserve(outcomeRoom)
+	if err == nil {
+		first := x.attemptRecord(1, x.candidates[0])
+		_, err = x.gateway.Journal.Append(x.record.Append(nil, record.KindIntent), first.Append(nil))
+		if err != nil {
+			room.Release()
+		}
+	}
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, "the gateway cannot record the request and therefore does not send it", err)
+	}
+	x.room = room
+	return nil
+}
+
+// seal gives the record its principal and its random salt.
+func (x *Exchange) seal() {
+	x.record.Principal = string(x.principal.Kind)
+	x.record.Key = cmp.Or(string(x.principal.Key), string(x.principal.Admin))
+	x.record.Project = string(x.principal.Project)
+	x.record.Salt = NewSalt()
+}
+
+func (x *Exchange) attemptRecord(n int, c route.Candidate) *record.Attempt {
+	return &record.Attempt{
+		TS: now(), RID: x.record.RID, N: int64(n), Upstream: string(c.Upstream),
+		Model: c.Model, Class: c.Class.String(), Hold: x.record.Hold,
+	}
+}
+
+// finish settles the exchange and writes its outcome. It does not depend on the
+// client any more.
+func (x *Exchange) finish(last *attempt) {
+	r := &x.record
+	r.End = now()
+	r.Status, r.OutBytes = x.reply.sent()
+	s := last.summary()
+	r.Declared, r.AnswerID, r.Finish = clip(s.Model, 256), clip(s.ID, 256), clip(s.Finish, 64)
+	r.State = string(last.state)
+	x.settle(last, s)
+	if _, err := x.room.Append(r.Append(nil, record.KindOutcome)); err != nil {
+		x.gateway.metrics.unrecorded.Inc()
+		x.gateway.Logger.Error("outcome not recorded", "request_id", r.RID, "error", err)
+	}
+	x.room.Release()
+	x.room = nil
+	x.gateway.metrics.observe(&x.record)
+}
+
+// settle turns the claim of the last attempt into money.
+func (x *Exchange) settle(last *attempt, s llm.Summary) {
+	u := s.Usage
+	switch {
+	case x.endpoint.kind == count && last.state == llm.Complete:
+		u = llm.Usage{Status: llm.UsageNone}
+	case u.Status == "" && last.unbilled():
+		u = llm.Usage{Status: llm.UsageNone}
+	}
+	u.Verbatim = u.Verbatim[:min(len(u.Verbatim), 4096)]
+	card, priced := x.gateway.Ledger.Settle(&x.record, u, x.target(last.candidate))
+	if x.endpoint.kind == count && u.Status == llm.UsageNone {
+		x.record.Money = ledger.MoneyDeclared
+	}
+	if priced && x.gateway.Ledger.FirstUse(card) {
+		x.gateway.recordCard(card)
+	}
+}
+
+// refuse records a refusal of a known principal, counts one of a stranger, and
+// answers in the route's own format.
+func (x *Exchange) refuse(err error) {
+	e := fault.From(err)
+	r := &x.record
+	r.State, r.Fault = string(llm.Refused), e.Kind.String()
+	if e.Kind == fault.Internal {
+		x.gateway.Logger.Error("request failed", "request_id", r.RID, "error", err)
+	}
+	x.reply.fault(e)
+	if x.principal.Kind == identity.Nobody {
+		x.gateway.strangers.add()
+		x.gateway.metrics.observe(&x.record)
+		return
+	}
+	x.seal()
+	r.End = now()
+	r.Status, r.OutBytes = x.reply.sent()
+	r.Usage, r.Money = string(llm.UsageNone), ledger.MoneyNone
+	if _, err := x.gateway.Journal.Append(r.Append(nil, record.KindRefused)); err != nil && !errors.Is(e, err) {
+		x.gateway.metrics.unrecorded.Inc()
+		x.gateway.Logger.Error("refusal not recorded", "request_id", r.RID, "error", err)
+	}
+	x.gateway.metrics.observe(&x.record)
+}
+
+// recover turns a panic of this exchange into an internal error; a request that
+// had left keeps its intent and gets its outcome.
+func (x *Exchange) recover() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	x.gateway.Logger.Error("panic in an exchange", "request_id", x.record.RID, "panic", slog.AnyValue(p), "stack", string(debug.Stack()))
+	if x.room == nil {
+		x.refuse(fault.New(fault.Internal, ""))
+		return
+	}
+	x.reply.fault(fault.New(fault.Internal, ""))
+	x.finish(&attempt{exchange: x, candidate: x.candidates[0], state: llm.InternalFailure})
+}
+
+// clip cuts hostile or long text to n bytes at a character boundary.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xC0 == 0x80 {
+		n--
+	}
+	return s[:n]
+}

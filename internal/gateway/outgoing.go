@@ -1,0 +1,30 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"sync/atomic"
+)
+
+// outgoing hands a request body to net/http and notes whether any of it was
+// asked for: before that, nothing can have reached the upstream.
+type outgoing struct {
+	io.ReadCloser
+	hot atomic.Bool
+}
+
+// Read implements io.Reader.
+func (o *outgoing) Read(p []byte) (int, error) {
+	o.hot.Store(true)
+	return o.ReadCloser.Read(p)
+}
+
+// touched reports whether the upstream may have seen any of the request.
+func (o *outgoing) touched() bool { return o.hot.Load() }
+
+// hexSum is the hex SHA-256 of b.
+func hexSum(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}

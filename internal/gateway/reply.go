@@ -1,0 +1,190 @@
+package gateway
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"sallyport/internal/fault"
+	"sallyport/internal/wire"
+)
+
+// reply is the client's side of an exchange. The exchange's goroutine writes to
+// it; while a start is awaited a timer may write heartbeats.
+type reply struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	dialect wire.Dialect
+	name    wire.Endpoint
+	id      string
+
+	mu      sync.Mutex
+	begun   bool        // status and header are out
+	ended   bool        // nothing more may be written
+	status  int         // that was written; 0 when none was
+	written int64       // bytes of the body
+	inserts []wire.Edit // what Sallyport added to the upstream's bytes, by offset into them
+	broken  bool        // the client cannot be written to any more
+	beat    *time.Timer
+}
+
+func newReply(w http.ResponseWriter, d wire.Dialect, name wire.Endpoint, id string) *reply {
+	return &reply{w: w, control: http.NewResponseController(w), dialect: d, name: name, id: id}
+}
+
+// readBy bounds how long the rest of the request's body may take.
+func (p *reply) readBy(t time.Time) error { return p.control.SetReadDeadline(t) }
+
+// sent is the status and the number of body bytes that were written.
+func (p *reply) sent() (status, bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int64(p.status), p.written
+}
+
+// own sets the headers that are always ours.
+func (p *reply) own(h http.Header) {
+	h[headerRequestID] = []string{p.id}
+	h[headerAnthropic] = []string{p.id}
+	h["Cache-Control"] = []string{"no-store"}
+	h["X-Content-Type-Options"] = []string{"nosniff"}
+}
+
+// header gives the header to fill before begin.
+func (p *reply) header() http.Header { return p.w.Header() }
+
+// begin writes status and header; the caller holds mu.
+func (p *reply) begin(status int) {
+	if p.begun {
+		return
+	}
+	p.own(p.w.Header())
+	p.begun, p.status = true, status
+	p.w.WriteHeader(status)
+}
+
+// whole writes a complete answer. It reports whether the client took it.
+func (p *reply) whole(status int, b []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.begun {
+		p.w.Header()["Content-Length"] = []string{strconv.Itoa(len(b))}
+	}
+	p.begin(status)
+	return p.write(b)
+}
+
+// stream writes a piece of a stream and flushes it.
+func (p *reply) stream(status int, b []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.begun {
+		streamHeader(p.w.Header())
+	}
+	p.begin(status)
+	return p.write(b) && p.flush()
+}
+
+func streamHeader(h http.Header) {
+	h["Content-Type"] = []string{"text/event-stream; charset=utf-8"}
+	h["X-Accel-Buffering"] = []string{"no"}
+}
+
+// write writes body bytes; the caller holds mu.
+func (p *reply) write(b []byte) bool {
+	if p.broken || p.ended {
+		return false
+	}
+	n, err := p.w.Write(b)
+	p.written += int64(n)
+	p.broken = err != nil
+	return err == nil
+}
+
+func (p *reply) flush() bool {
+	if err := p.control.Flush(); err != nil {
+		p.broken = true
+	}
+	return !p.broken
+}
+
+// fault answers with an error in the route's own format: as a reply when nothing
+// was written yet, else as the format's error frame. It returns the frame.
+func (p *reply) fault(e *fault.Error) (frame []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return nil
+	}
+	if p.begun {
+		frame = p.dialect.Fault(p.name, e, p.id, true)
+		p.write(frame)
+		p.flush()
+		p.ended = true
+		return frame
+	}
+	b := p.dialect.Fault(p.name, e, p.id, false)
+	h := p.w.Header()
+	clear(h)
+	h["Content-Type"] = []string{"application/json"}
+	h["Content-Length"] = []string{strconv.Itoa(len(b))}
+	h[headerReason] = []string{string(e.Kind.Reason())}
+	if e.RetryAfter > 0 {
+		h["Retry-After"] = []string{seconds(min(e.RetryAfter, fault.MaxRetryAfter))}
+	}
+	if !e.Kind.Retryable() {
+		h[headerRetry] = []string{"false"}
+	}
+	if e.Kind == fault.TooLarge || e.Kind == fault.Unauthenticated || e.Kind == fault.RateLimited {
+		h["Connection"] = []string{"close"} // the body was not read
+	}
+	p.begin(e.Kind.Status())
+	p.write(b)
+	p.ended = true
+	return nil
+}
+
+// keepAlive writes a heartbeat every interval until quiet is called, so that a
+// streaming client does not give up while a start is awaited.
+func (p *reply) keepAlive(interval time.Duration) (quiet func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	awaiting := true
+	p.beat = time.AfterFunc(interval, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !awaiting || p.ended || p.broken {
+			return
+		}
+		if !p.begun {
+			streamHeader(p.w.Header())
+		}
+		p.begin(http.StatusOK)
+		frame := p.dialect.Heartbeat(p.name)
+		p.inserts = append(p.inserts, wire.Edit{With: frame})
+		p.write(frame)
+		p.flush()
+		p.beat.Reset(interval)
+	})
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		awaiting = false
+		p.beat.Stop()
+	}
+}
+
+// started reports whether status and header are out.
+func (p *reply) started() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.begun
+}
+
+// gone reports whether the client cannot be written to any more.
+func (p *reply) gone() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.broken
+}

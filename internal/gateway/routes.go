@@ -1,0 +1,110 @@
+package gateway
+
+import (
+	"net/http"
+	"strings"
+
+	"sallyport/internal/fault"
+	"sallyport/internal/identity"
+	"sallyport/internal/upstream"
+	"sallyport/internal/wire"
+)
+
+// routeKind says which way a request takes through the gateway.
+type routeKind uint8
+
+// The kinds of route that exist so far.
+const (
+	generate routeKind = iota // scanned, decided, recorded, priced
+	embed                     // as generate; the answer is never a stream
+	count                     // as generate; free by declaration
+	local                     // answered by Sallyport itself: authenticated, not recorded
+)
+
+// endpoint is one row of the route table.
+type endpoint struct {
+	name    wire.Endpoint
+	kind    routeKind
+	speaks  upstream.Kind // the API family of the route
+	method  string
+	path    string // below /v1 and below /
+	forward string // below an upstream's base URL
+}
+
+// table lists every route of the data plane once; each is served with and
+// without the /v1 prefix.
+var table = []endpoint{
+	{wire.Chat, generate, upstream.OpenAI, http.MethodPost, "/chat/completions", "/chat/completions"},
+	{wire.Responses, generate, upstream.OpenAI, http.MethodPost, "/responses", "/responses"},
+	{wire.Embeddings, embed, upstream.OpenAI, http.MethodPost, "/embeddings", "/embeddings"},
+	{wire.Messages, generate, upstream.Anthropic, http.MethodPost, "/messages", "/messages"},
+	{wire.CountTokens, count, upstream.Anthropic, http.MethodPost, "/messages/count_tokens", "/messages/count_tokens"},
+	{wire.Models, local, upstream.OpenAI, http.MethodGet, "/models", ""},
+	{wire.Models, local, upstream.OpenAI, http.MethodGet, "/models/{id...}", ""},
+}
+
+// routes builds the data plane. With a principal every request acts as that
+// principal; without one each request authenticates itself.
+func (g *Gateway) routes(as *identity.Principal) *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, e := range table {
+		h := g.handle(e, as)
+		for _, prefix := range []string{"", "/v1"} {
+			mux.Handle(e.method+" "+prefix+e.path, h)
+			mux.Handle(prefix+e.path, g.refuse(e, as, fault.MethodNotAllowed))
+		}
+	}
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if g.Ready() != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	mux.Handle("/", g.refuse(endpoint{name: wire.Chat, speaks: upstream.OpenAI}, as, fault.NotFound))
+	return mux
+}
+
+// refuse answers what has no handler. It authenticates first: strangers learn
+// nothing about which routes exist.
+func (g *Gateway) refuse(e endpoint, as *identity.Principal, kind fault.Kind) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := g.begin(w, r, e, as)
+		err := x.authenticate()
+		if err == nil {
+			err = fault.New(kind, "")
+		}
+		x.refuse(err)
+	})
+}
+
+// handle serves one endpoint.
+func (g *Gateway) handle(e endpoint, as *identity.Principal) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := g.begin(w, r, e, as)
+		if !g.enter() {
+			x.refuse(fault.New(fault.Unavailable, "the gateway is shutting down"))
+			return
+		}
+		defer g.leave()
+		if e.kind == local {
+			x.listModels()
+			return
+		}
+		x.serve()
+	})
+}
+
+// dialect is what the route's errors are written in, and what its bodies are
+// parsed with.
+func (g *Gateway) dialect(e endpoint, r *http.Request) wire.Dialect {
+	if e.speaks == upstream.Anthropic || e.name == wire.Models && anthropicClient(r) {
+		return g.Anthropic
+	}
+	return g.OpenAI
+}
+
+// anthropicClient tells which family a client of a shared path belongs to: only
+// Anthropic's clients send a version header.
+func anthropicClient(r *http.Request) bool {
+	return r.Header.Get("Anthropic-Version") != "" || strings.HasPrefix(r.URL.Path, "/v1/messages") || strings.HasPrefix(r.URL.Path, "/messages")
+}

@@ -1,0 +1,96 @@
+package gateway
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/internal/identity"
+	"sallyport/internal/label"
+	"sallyport/internal/route"
+	"sallyport/internal/upstream"
+)
+
+// Snapshot is one effective configuration of the data plane. It is immutable.
+type Snapshot struct {
+	Hash      string // of the effective configuration, stored in every record
+	Models    map[identity.Model][]Target
+	Upstreams map[identity.Upstream]*upstream.Upstream
+	Labels    map[identity.ProjectID]label.Label // default label of a project
+	Label     label.Label                        // default label of every other project
+	Limits    Limits
+
+	// Quarantined upstreams are out of routing; the reason is told to operators.
+	Quarantined map[identity.Upstream]string
+}
+
+// Target is one way to serve a public model.
+type Target struct {
+	Upstream identity.Upstream
+	Model    string // the upstream's own name
+}
+
+// Limits bound one exchange. All are required.
+type Limits struct {
+	Body       int64         // request body after decoding, bytes
+	Depth      int           // nesting of the request's JSON
+	Answer     int64         // one unary answer, or all of a stream, bytes
+	Event      int           // one event of a stream, bytes
+	BodyTime   time.Duration // to read the request body
+	FirstFrame time.Duration // to the first frame of an answer
+	Stall      time.Duration // between frames
+	Total      time.Duration // the whole exchange
+	Heartbeat  time.Duration // how long a streaming client waits in silence
+	KeySlots   int           // concurrent exchanges of one key; 0 means no limit
+}
+
+// label is the label of a request in which nothing was found.
+func (s *Snapshot) label(p identity.ProjectID) label.Label {
+	if l, ok := s.Labels[p]; ok {
+		return l
+	}
+	return s.Label
+}
+
+// Targets resolves a public model name: the configured targets, or, for names of
+// the form upstream/model, the model of an upstream that exposes its list.
+func (s *Snapshot) Targets(m identity.Model) []Target {
+	if t, ok := s.Models[m]; ok {
+		return t
+	}
+	name, model, ok := strings.Cut(string(m), "/")
+	if !ok {
+		return nil
+	}
+	u := s.Upstreams[identity.Upstream(name)]
+	if u == nil || !u.ExposeUnlisted || !u.Offers(model) {
+		return nil
+	}
+	return []Target{{u.Name, model}}
+}
+
+// Names lists every public model name that is reachable, sorted.
+func (s *Snapshot) Names() []identity.Model {
+	var names []identity.Model
+	for m := range s.Models {
+		names = append(names, m)
+	}
+	for name, u := range s.Upstreams {
+		if u.ExposeUnlisted {
+			for _, m := range u.Catalog().Models {
+				names = append(names, identity.Model(string(name)+"/"+m))
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Candidate is the routing view of a target.
+func (s *Snapshot) Candidate(t Target, position int) (route.Candidate, bool) {
+	u := s.Upstreams[t.Upstream]
+	if u == nil {
+		return route.Candidate{}, false
+	}
+	return route.Candidate{Upstream: t.Upstream, Model: t.Model, Class: u.ClassOf(t.Model), Position: position}, true
+}
