@@ -2,13 +2,13 @@
 
 GO       ?= go
 FUZZTIME ?= 60s
-VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION  := $(shell git describe --tags --exact-match 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .PHONY: build run test check lab lab-status lab-stop sdk bench fuzz clean help
 
 build: ## build bin/sallyport: one static binary
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/sallyport ./cmd/sallyport
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/sallyport ./cmd/sallyport
 
 run: build ## start the gateway; without a provider key or a local model, with the lab's small model
 	@scripts/run.sh
@@ -36,7 +36,7 @@ sdk: build ## run the official SDKs of three languages against the built binary
 	@test/sdk/run
 
 bench: ## measure Sallyport against a plain reverse proxy in the same run
-	$(GO) run ./bench
+	$(GO) run ./bench all
 
 fuzz: ## run every fuzz target for FUZZTIME (60s)
 	@scripts/fuzz.sh $(FUZZTIME)

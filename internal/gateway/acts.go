@@ -25,7 +25,7 @@ func NewRecordID() string { return "rec_" + strings.ToLower(rand.Text()) }
 func (g *Gateway) recordCard(c price.Card) {
 	r := record.Card{TS: now(), ID: NewRecordID(), Card: c.ID, Hash: c.Hash(), Text: c.Canonical(), Salt: NewSalt()}
 	if _, err := g.Journal.Append(r.Append(nil)); err != nil {
-		g.Ledger.Forget(c)
+		g.Ledger.Forget(r.Hash)
 		g.Logger.Error("price card not recorded", "card", c.ID, "error", err)
 	}
 }

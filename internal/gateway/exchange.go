@@ -243,7 +243,7 @@ func (x *Exchange) settle(last *attempt, s llm.Summary) {
 	if x.endpoint.kind == count && u.Status == llm.UsageNone {
 		x.record.Money = ledger.MoneyDeclared
 	}
-	if priced && x.gateway.Ledger.FirstUse(card) {
+	if priced && x.gateway.Ledger.FirstUse(x.record.CardHash) {
 		x.gateway.recordCard(card)
 	}
 }

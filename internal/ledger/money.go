@@ -41,8 +41,24 @@ const (
 
 // Ledger prices exchanges. It is safe for concurrent use.
 type Ledger struct {
-	book atomic.Pointer[price.Book]
-	used sync.Map // card hash -> struct{}: cards that were applied by this process
+	cards atomic.Pointer[cards]
+	used  sync.Map // card hash -> struct{}: cards that were applied by this process
+}
+
+// cards is a book with the hashes of the cards that were looked up in it.
+type cards struct {
+	book   *price.Book
+	hashes sync.Map // card id -> hash
+}
+
+// hash is the card's hash, computed once per book.
+func (c *cards) hash(card price.Card) string {
+	if h, ok := c.hashes.Load(card.ID); ok {
+		return h.(string)
+	}
+	h := card.Hash()
+	c.hashes.Store(card.ID, h)
+	return h
 }
 
 // New returns a ledger that prices with the book.
@@ -53,17 +69,17 @@ func New(book *price.Book) *Ledger {
 }
 
 // SetBook replaces the price cards; exchanges that settle later use the new ones.
-func (l *Ledger) SetBook(book *price.Book) { l.book.Store(book) }
+func (l *Ledger) SetBook(book *price.Book) { l.cards.Store(&cards{book: book}) }
 
-// FirstUse reports whether the card was never applied by this process before. It
-// answers true once per card, so that each is recorded once.
-func (l *Ledger) FirstUse(c price.Card) bool {
-	_, known := l.used.LoadOrStore(c.Hash(), struct{}{})
+// FirstUse reports whether the card with the hash was never applied by this
+// process before. It answers true once per card, so that each is recorded once.
+func (l *Ledger) FirstUse(cardHash string) bool {
+	_, known := l.used.LoadOrStore(cardHash, struct{}{})
 	return !known
 }
 
 // Forget takes back a FirstUse whose record could not be written.
-func (l *Ledger) Forget(c price.Card) { l.used.Delete(c.Hash()) }
+func (l *Ledger) Forget(cardHash string) { l.used.Delete(cardHash) }
 
 // Target is what money depends on besides tokens: who is paid for which model.
 type Target struct {
@@ -91,7 +107,7 @@ func (e Estimate) tokens() llm.Tokens {
 // then shows as unpriced.
 func (l *Ledger) Hold(e Estimate, targets []Target, micros int64) price.Nano {
 	var hold price.Nano
-	book := l.book.Load()
+	book := l.cards.Load().book
 	for _, t := range targets {
 		if card, ok := book.At(t.Provider, t.Model, micros); ok {
 			if n, err := card.Cost(e.tokens()); err == nil {
@@ -128,7 +144,8 @@ func (l *Ledger) Settle(x *record.Exchange, u llm.Usage, t Target) (price.Card, 
 }
 
 func (l *Ledger) price(x *record.Exchange, tokens llm.Tokens, t Target) (price.Card, bool) {
-	card, ok := l.book.Load().At(t.Provider, t.Model, x.TS)
+	cards := l.cards.Load()
+	card, ok := cards.book.At(t.Provider, t.Model, x.TS)
 	if !ok {
 		x.Money = MoneyUnpriced
 		return card, false
@@ -142,6 +159,6 @@ func (l *Ledger) price(x *record.Exchange, tokens llm.Tokens, t Target) (price.C
 	if t.Provider == price.Local {
 		x.Money = MoneyDeclared
 	}
-	x.Card, x.CardHash = card.ID, card.Hash()
+	x.Card, x.CardHash = card.ID, cards.hash(card)
 	return card, true
 }
