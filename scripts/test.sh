@@ -13,6 +13,7 @@ lacks() { grep -q "^$1: " <<<"$missing"; }
 
 race=(-race)
 if lacks cc; then race=(); fi
+if lacks postgres; then export SALLYPORT_TEST_WITHOUT=postgres; fi
 
 echo "test: go test ${race[*]} -shuffle=on ./..."
 go build -o .tools/testsum ./scripts/testsum
