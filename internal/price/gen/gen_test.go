@@ -22,23 +22,37 @@ func lines(models string) (string, error) {
 
 func TestConvert(t *testing.T) {
 	for _, c := range []struct{ name, model, want string }{
-		{"exact decimals", `{id: "m", match: {equals: "m"}, prices: {input_mtok: 0.003625, cache_write_mtok: 2e2, output_mtok: .5}}`,
-			"model m\nmatch =m\ncard input 3625 cache_write_5m 200000000 output 500000\n"},
-		{"tiers", `{id: "m", match: {or: [{starts_with: "m"}, {contains: "n"}, {ends_with: "o"}]}, prices: {
+		{
+			"exact decimals", `{id: "m", match: {equals: "m"}, prices: {input_mtok: 0.003625, cache_write_mtok: 2e2, output_mtok: .5}}`,
+			"model m\nmatch =m\ncard input 3625 cache_write_5m 200000000 output 500000\n",
+		},
+		{
+			"tiers", `{id: "m", match: {or: [{starts_with: "m"}, {contains: "n"}, {ends_with: "o"}]}, prices: {
 			input_mtok: {base: 1, tiers: [{start: 1e3, price: 2}, {start: 5000, price: 3}]}, output_mtok: {base: 4, tiers: [{start: 5000, price: 6}]}}}`,
-			"model m\nmatch ^m\nmatch *n\nmatch $o\ncard input 1000000 output 4000000\nabove 1000 input 2000000\nabove 5000 input 3000000 output 6000000\n"},
-		{"regular expressions", `{id: "m", match: {or: [{regex: "^m\\.1-\\d{8}$"}, {regex: "^m/2-\\d"}]}, prices: {}}`,
-			"model m\nmatch =m.1-########\nmatch ^m/2-#\ncard\n"},
-		{"unless", `{id: "m", match: {and: [{starts_with: "m"}, {regex: "^(?!.*-[tT][tT][sS](?:$|-))"}]}, prices: {}}`,
-			"model m\nmatch ^m unless -tts\ncard\n"},
-		{"dates", `{id: "m", match: {equals: "m"}, prices: [{prices: {input_mtok: 1}},
+			"model m\nmatch ^m\nmatch *n\nmatch $o\ncard input 1000000 output 4000000\nabove 1000 input 2000000\nabove 5000 input 3000000 output 6000000\n",
+		},
+		{
+			"regular expressions", `{id: "m", match: {or: [{regex: "^m\\.1-\\d{8}$"}, {regex: "^m/2-\\d"}]}, prices: {}}`,
+			"model m\nmatch =m.1-########\nmatch ^m/2-#\ncard\n",
+		},
+		{
+			"unless", `{id: "m", match: {and: [{starts_with: "m"}, {regex: "^(?!.*-[tT][tT][sS](?:$|-))"}]}, prices: {}}`,
+			"model m\nmatch ^m unless -tts\ncard\n",
+		},
+		{
+			"dates", `{id: "m", match: {equals: "m"}, prices: [{prices: {input_mtok: 1}},
 			{constraint: {start_date: "2026-01-01", type: "start_date"}, prices: {input_mtok: 2}},
 			{constraint: {start_time: "01:00:00Z", end_time: "04:00:00Z", type: "time_of_date"}, prices: {input_mtok: 3}}]}`,
-			"model m\nmatch =m\ncard until 2026-01-01 input 1000000\ncard from 2026-01-01 input 2000000\ncard from 2026-01-01 daily 01:00:00-04:00:00 input 3000000\n"},
-		{"images in the answer leave output without a price", `{id: "m", match: {equals: "m"}, prices: {input_mtok: 1, output_mtok: {base: 2, tiers: [{start: 5, price: 3}]}, output_image_mtok: 9}}`,
-			"model m\nmatch =m\ncard input 1000000\nomits output_image_mtok\n"},
-		{"what no class carries is named", `{id: "m", match: {equals: "m"}, prices: {input_mtok: 1, web_searches_kcount: 10}}`,
-			"model m\nmatch =m\ncard input 1000000\nomits web_searches_kcount\n"},
+			"model m\nmatch =m\ncard until 2026-01-01 input 1000000\ncard from 2026-01-01 input 2000000\ncard from 2026-01-01 daily 01:00:00-04:00:00 input 3000000\n",
+		},
+		{
+			"images in the answer leave output without a price", `{id: "m", match: {equals: "m"}, prices: {input_mtok: 1, output_mtok: {base: 2, tiers: [{start: 5, price: 3}]}, output_image_mtok: 9}}`,
+			"model m\nmatch =m\ncard input 1000000\nomits output_image_mtok\n",
+		},
+		{
+			"what no class carries is named", `{id: "m", match: {equals: "m"}, prices: {input_mtok: 1, web_searches_kcount: 10}}`,
+			"model m\nmatch =m\ncard input 1000000\nomits web_searches_kcount\n",
+		},
 	} {
 		got, err := lines(c.model)
 		if err != nil || got != c.want {

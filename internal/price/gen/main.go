@@ -1,4 +1,4 @@
-// Gen writes the price cards that price.Builtin returns. It is run by hand, by
+// Command gen writes the price cards that price.Builtin returns. It is run by hand, by
 // somebody who then reads the difference, in internal/price:
 //
 //	npm pack @pydantic/genai-prices@0.1.8

@@ -1,0 +1,250 @@
+// Package config turns a configuration file into structs: strictly, and with all
+// problems reported at once, each with its file, line, column, field and fix.
+//
+// The comments on the fields below are the reference: the JSON Schema takes its
+// descriptions from them, and the sample file mentions every field. An absent
+// field takes the value that its comment names, which is a safe one.
+//
+// Secrets are written as references (env:NAME or file:PATH), never in clear.
+// They are resolved while loading and kept as secret.String: no error, log line,
+// hash, JSON or formatted value of this package holds one.
+package config
+
+import (
+	"net/netip"
+
+	"sallyport/internal/label"
+)
+
+// Config is one effective configuration: what the file says, with every absent
+// field replaced by its default. It is not changed after loading.
+type Config struct {
+	// Address of the data plane, host:port. Default 127.0.0.1:8484. An address beyond loopback needs tls or behind_proxy.
+	Listen string `json:"listen,omitzero"`
+	// Serve the data plane over TLS. Certificates are read again when they change.
+	TLS *TLS `json:"tls,omitzero"`
+	// Networks of the reverse proxies in front of the data plane, as CIDR. X-Forwarded-* is believed from there only. None by default.
+	BehindProxy []netip.Prefix `json:"behind_proxy,omitzero"`
+	// The second listener: administration, console and metrics.
+	Admin Admin `json:"admin,omitzero"`
+	// Folder of the journal, the SQLite database and the files that Sallyport makes. Default ./data. Relative paths count from the working directory, here and everywhere.
+	Data string `json:"data,omitzero"`
+	// A PostgreSQL database instead of SQLite in the data folder.
+	Database Database `json:"database,omitzero"`
+	// The master secret. Default: the file secret in the data folder, made on first start with mode 0600. Required with a database url, because all replicas share it.
+	Secret Ref `json:"secret,omitzero"`
+	// When a record counts as written: grouped (the default; fsync at most 50 ms or 64 records later, survives a killed process) or strict (after fsync, survives a power cut).
+	Durability Durability `json:"durability,omitzero" jsonschema:"enum=grouped,enum=strict"`
+	// The endpoints that requests may go to. Without any, Sallyport serves no model.
+	Upstreams []Upstream `json:"upstreams,omitzero"`
+	// Public model names and the upstreams that serve them.
+	Models map[string]Model `json:"models,omitzero"`
+	// Bounds on requests and answers.
+	Limits Limits `json:"limits,omitzero"`
+	// How long things may take, for every upstream that does not say otherwise.
+	Timeouts Timeouts `json:"timeouts,omitzero"`
+	// How long things are kept.
+	Retention Retention `json:"retention,omitzero"`
+	// Label of a request in which nothing was found: public, internal (the default), confidential or restricted.
+	DefaultLabel label.Label `json:"default_label,omitzero"`
+	// What differs by project. Projects need no entry here to exist.
+	Projects map[string]Project `json:"projects,omitzero"`
+	// Prices that replace or add to the built-in price cards.
+	Prices []Price `json:"prices,omitzero"`
+	// What the program writes to standard error.
+	Log Log `json:"log,omitzero"`
+	// The Prometheus endpoint on the admin listener.
+	Metrics Metrics `json:"metrics,omitzero"`
+}
+
+// Admin is the admin listener.
+type Admin struct {
+	// Address of the admin listener, host:port. Default 127.0.0.1:8485. An address beyond loopback needs tls or behind_proxy.
+	Listen string `json:"listen,omitzero"`
+	// Serve the admin listener over TLS. Certificates are read again when they change.
+	TLS *TLS `json:"tls,omitzero"`
+	// Networks of the reverse proxies in front of the admin listener, as CIDR. X-Forwarded-* is believed from there only. None by default.
+	BehindProxy []netip.Prefix `json:"behind_proxy,omitzero"`
+}
+
+// TLS is what a listener shows and asks for.
+type TLS struct {
+	// File with the certificate chain, PEM, the listener's own certificate first.
+	Cert string `json:"cert" jsonschema:"required"`
+	// File with the private key of the certificate, PEM.
+	Key string `json:"key" jsonschema:"required"`
+	// File with the certificate authorities, PEM, of which clients must show a certificate. Clients need none by default.
+	ClientCA string `json:"client_ca,omitzero"`
+}
+
+// Database says where rows are kept.
+type Database struct {
+	// A reference to a postgres:// URL. Default: SQLite in the data folder.
+	URL Ref `json:"url,omitzero"`
+}
+
+// Durability says when a journal record counts as written.
+type Durability string
+
+// The durabilities.
+const (
+	Grouped Durability = "grouped"
+	Strict  Durability = "strict"
+)
+
+// Kind is the API family that an upstream speaks.
+type Kind string
+
+// The kinds.
+const (
+	OpenAI    Kind = "openai"
+	Anthropic Kind = "anthropic"
+)
+
+// Upstream is one configured way to reach a provider.
+type Upstream struct {
+	// Unique name: lower-case letters, digits, dots, dashes and underscores, at most 63.
+	Name string `json:"name" jsonschema:"required"`
+	// The API it speaks: openai (OpenAI's and everything compatible with it) or anthropic.
+	Kind Kind `json:"kind" jsonschema:"required,enum=openai,enum=anthropic"`
+	// Address up to and including the version, such as https://api.openai.com/v1. http:// is for loopback and private addresses only. Credentials do not belong here.
+	BaseURL string `json:"base_url" jsonschema:"required"`
+	// A reference to the credential. None for servers without one.
+	Key Ref `json:"key,omitzero"`
+	// How far it is trusted with data: local (run by you, on a loopback or private address), in-region, vetted or any (the default).
+	Class label.Class `json:"class,omitzero"`
+	// Whose price cards apply. Default: found by the host name; local, which costs nothing, for class local; none for other hosts.
+	Provider string `json:"provider,omitzero"`
+	// Headers sent with every request. Values are texts or references; names that carry credentials demand a reference.
+	Headers map[string]Value `json:"headers,omitzero"`
+	// URL of an HTTP proxy to reach it through, without credentials. None by default; HTTP_PROXY and the like are ignored.
+	Proxy string `json:"proxy,omitzero"`
+	// File with certificate authorities, PEM, that replace the system's for this upstream.
+	CA string `json:"ca,omitzero"`
+	// How long things may take with this upstream. Default: the top-level timeouts.
+	Timeouts UpstreamTimeouts `json:"timeouts,omitzero"`
+	// Make every model that it offers reachable as name/model, without an entry under models. Default false.
+	ExposeUnlisted bool `json:"expose_unlisted,omitzero"`
+	// Ask for token usage in streams (stream_options.include_usage) when the client did not, and take the extra chunk out again. Default true; turn it off for servers that refuse the option. Kind openai only.
+	AddUsage *bool `json:"add_usage,omitzero"`
+	// Let it resolve to a private or loopback address though its class is not local. Default false.
+	AllowPrivate bool `json:"allow_private,omitzero"`
+	// Models that it offers, for servers that cannot list them.
+	Models []string `json:"models,omitzero"`
+}
+
+// Model is one public model name.
+type Model struct {
+	// The upstreams that serve it, tried in this order.
+	Targets []Target `json:"targets" jsonschema:"required"`
+}
+
+// Target is one way to serve a model.
+type Target struct {
+	// Name of an upstream.
+	Upstream string `json:"upstream" jsonschema:"required"`
+	// The upstream's own name of the model. Default: the public name.
+	Model string `json:"model,omitzero"`
+}
+
+// Limits bound requests and answers.
+type Limits struct {
+	// Largest request body after decoding. Default 32MiB.
+	Body Size `json:"body,omitzero"`
+	// Largest request header. Default 64KiB.
+	Header Size `json:"header,omitzero"`
+	// Deepest nesting of a request's JSON. Default 100.
+	Depth int `json:"depth,omitzero" jsonschema:"minimum=4,maximum=1000"`
+	// Largest answer, streamed or whole. Default 64MiB.
+	Answer Size `json:"answer,omitzero"`
+	// Largest single event of a stream. Default 8MiB.
+	Event Size `json:"event,omitzero"`
+	// Requests of one key that may run at the same time. Default 512.
+	Concurrency int `json:"concurrency,omitzero" jsonschema:"minimum=1,maximum=100000"`
+}
+
+// UpstreamTimeouts is how long an upstream may take.
+type UpstreamTimeouts struct {
+	// To connect, TLS included. Default 10s.
+	Connect Duration `json:"connect,omitzero"`
+	// From sending the request to the first frame of the answer. Default 5m.
+	FirstFrame Duration `json:"first_frame,omitzero"`
+	// Between two frames; any frame counts, pings included. Default 2m.
+	Stall Duration `json:"stall,omitzero"`
+	// For the whole answer. Default 30m.
+	Total Duration `json:"total,omitzero"`
+	// How long an unused connection is kept. Default 1m30s.
+	Idle Duration `json:"idle,omitzero"`
+}
+
+// Timeouts is how long things may take.
+type Timeouts struct {
+	UpstreamTimeouts
+	// For a client to send its request body. Default 2m.
+	Body Duration `json:"body,omitzero"`
+	// Silence after which a streaming client that waits for the first frame gets a heartbeat. Default 10s.
+	Heartbeat Duration `json:"heartbeat,omitzero"`
+}
+
+// Retention is how long things are kept.
+type Retention struct {
+	// Journal segments after the database has taken them over. Default 7d.
+	Journal Duration `json:"journal,omitzero"`
+}
+
+// Project is what differs for one project.
+type Project struct {
+	// Label of the project's requests in which nothing was found. Default: the top-level default_label.
+	DefaultLabel label.Label `json:"default_label,omitzero"`
+}
+
+// Price is one dated price of one model. It wins over the built-in cards
+// whenever it is valid.
+type Price struct {
+	// Who charges it: a provider of the built-in cards, or a name of your own that an upstream's provider field uses.
+	Provider string `json:"provider" jsonschema:"required"`
+	// The provider's name of the model, exactly, without regard to case.
+	Model string `json:"model" jsonschema:"required"`
+	// First day it is valid, UTC. Default: always was.
+	From Date `json:"from,omitzero"`
+	// First day it is no longer valid, UTC. Default: open.
+	Until Date `json:"until,omitzero"`
+	// USD per million tokens by token class: input, cache_read, cache_write_5m, cache_write_1h, output, reasoning, audio_in, audio_out, image_in. A class that is absent has no price, which is not a price of 0.
+	USDPerMillion Rates `json:"usd_per_million" jsonschema:"required"`
+	// Prices for long prompts, by rising size. The highest tier that a prompt exceeds holds for all its tokens.
+	Tiers []PriceTier `json:"tiers,omitzero"`
+}
+
+// PriceTier replaces prices for prompts above a size.
+type PriceTier struct {
+	// Prompt tokens that must be exceeded.
+	Above int `json:"above" jsonschema:"required,minimum=1,maximum=1000000000"`
+	// USD per million tokens, for the classes that change.
+	USDPerMillion Rates `json:"usd_per_million" jsonschema:"required"`
+}
+
+// Log is what the program writes to standard error.
+type Log struct {
+	// Form of a line: json or text. Default: text on a terminal, json elsewhere.
+	Format Format `json:"format,omitzero" jsonschema:"enum=json,enum=text"`
+	// Least severe level that is written: debug, info (the default), warn or error.
+	Level Level `json:"level,omitzero" jsonschema:"enum=debug,enum=info,enum=warn,enum=error"`
+}
+
+// Format is the form of log lines; empty means text on a terminal, JSON elsewhere.
+type Format string
+
+// The formats.
+const (
+	JSON Format = "json"
+	Text Format = "text"
+)
+
+// Level is a log level by its name; slog.Level's UnmarshalText reads all four.
+type Level string
+
+// Metrics is the Prometheus endpoint.
+type Metrics struct {
+	// A reference to the bearer token that /metrics demands. Without one it answers loopback callers only.
+	Token Ref `json:"token,omitzero"`
+}

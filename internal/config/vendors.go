@@ -1,0 +1,101 @@
+package config
+
+import (
+	"net/url"
+	"strings"
+
+	"sallyport/internal/label"
+	"sallyport/internal/price"
+	"sallyport/internal/secret"
+)
+
+// vendor is a provider that Sallyport knows by its official address.
+type vendor struct {
+	name     string // of the upstream made from the environment
+	kind     Kind
+	baseURL  string
+	host     string // official host; hosts below it are not meant
+	provider string // whose price cards apply
+	env      string // the variable that its own SDK or documentation uses for the key
+}
+
+// vendors lists the official addresses. Sources: the vendors' API references.
+var vendors = []vendor{
+	{"openai", OpenAI, "https://api.openai.com/v1", "api.openai.com", "openai", "OPENAI_API_KEY"},
+	{"anthropic", Anthropic, "https://api.anthropic.com/v1", "api.anthropic.com", "anthropic", "ANTHROPIC_API_KEY"},
+	{"gemini", OpenAI, "https://generativelanguage.googleapis.com/v1beta/openai", "generativelanguage.googleapis.com", "google", "GEMINI_API_KEY"},
+	{"mistral", OpenAI, "https://api.mistral.ai/v1", "api.mistral.ai", "mistral", "MISTRAL_API_KEY"},
+	{"deepseek", OpenAI, "https://api.deepseek.com/v1", "api.deepseek.com", "deepseek", "DEEPSEEK_API_KEY"},
+	{"xai", OpenAI, "https://api.x.ai/v1", "api.x.ai", "xai", "XAI_API_KEY"},
+	{"groq", OpenAI, "https://api.groq.com/openai/v1", "api.groq.com", "groq", "GROQ_API_KEY"},
+	{"together", OpenAI, "https://api.together.xyz/v1", "api.together.xyz", "together", "TOGETHER_API_KEY"},
+	{"openrouter", OpenAI, "https://openrouter.ai/api/v1", "openrouter.ai", "openrouter", "OPENROUTER_API_KEY"},
+}
+
+// moreHosts are further official hosts with price cards.
+var moreHosts = map[string]string{
+	"api.together.ai": "together", "api.cerebras.ai": "cerebras", "api.cohere.com": "cohere", "api.cohere.ai": "cohere",
+	"api.fireworks.ai": "fireworks", "api.minimax.io": "minimax", "api.moonshot.ai": "moonshotai",
+	"api.voyageai.com": "voyageai", "api.z.ai": "zai",
+}
+
+// azureHosts end the host names of an operator's own Azure resources.
+var azureHosts = []string{".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"}
+
+// officialProvider is the provider whose official API a host serves, or nothing.
+func officialProvider(host string) string {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	for _, v := range vendors {
+		if host == v.host {
+			return v.provider
+		}
+	}
+	for _, suffix := range azureHosts {
+		if strings.HasSuffix(host, suffix) {
+			return "azure"
+		}
+	}
+	return moreHosts[host]
+}
+
+// defaultProvider is whose price cards apply when the file does not say.
+func (u *Upstream) defaultProvider() string {
+	if u.Class == label.OnSite {
+		return price.Local
+	}
+	base, err := url.Parse(u.BaseURL)
+	if err != nil {
+		return ""
+	}
+	return officialProvider(base.Hostname())
+}
+
+// FromEnvironment returns the configuration of an installation without a file:
+// the defaults and one upstream for every vendor whose usual key variable is set,
+// at its official address, vetted, with all its models exposed. Variables that
+// name another address, such as OPENAI_BASE_URL, are not looked at: whoever can
+// set one would otherwise be sent the key and every prompt.
+func FromEnvironment(env func(string) (string, bool)) *Config {
+	c := &Config{}
+	for _, v := range vendors {
+		key, ok := env(v.env)
+		if key = strings.TrimSpace(key); !ok || key == "" {
+			continue
+		}
+		c.Upstreams = append(c.Upstreams, Upstream{
+			Name: v.name, Kind: v.kind, BaseURL: v.baseURL, Key: NewRef("env:"+v.env, secret.New(key)),
+			Class: label.Vetted, Provider: v.provider, ExposeUnlisted: true,
+		})
+	}
+	c.fill()
+	return c
+}
+
+// EnvironmentKeys lists the variables that FromEnvironment looks at.
+func EnvironmentKeys() []string {
+	names := make([]string, len(vendors))
+	for i, v := range vendors {
+		names[i] = v.env
+	}
+	return names
+}
