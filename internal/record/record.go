@@ -145,28 +145,27 @@ func (c Counts) append(b []byte) []byte {
 // unknown kinds and members, duplicate members, another order or spelling are
 // errors, because the bytes are what the audit log commits to.
 func Decode(b []byte) (Record, error) {
-	var head struct {
-		K Kind `json:"k"`
-		V int  `json:"v"`
+	text := string(b)
+	kind, _, v, err := peek(text)
+	if err != nil {
+		return Record{}, err
 	}
-	if err := json.Unmarshal(b, &head); err != nil {
-		return Record{}, fmt.Errorf("decode record: %w", err)
+	if v != version {
+		return Record{}, fmt.Errorf("decode record: version %d is not %d", v, version)
 	}
-	if head.V != version {
-		return Record{}, fmt.Errorf("decode record: version %d is not %d", head.V, version)
-	}
-	r := Record{Kind: head.K}
-	var into any
-	switch head.K {
+	r := Record{Kind: kind}
+	var into any // of the rare kinds
+	p := parser{s: text}
+	switch kind {
+	case KindIntent, KindRefused, KindOutcome:
+		r.Exchange = new(Exchange)
+		r.Exchange.parse(&p)
+	case KindAttempt:
+		r.Attempt = new(Attempt)
+		r.Attempt.parse(&p)
 	case KindStart:
 		r.Start = new(Start)
 		into = r.Start
-	case KindIntent, KindRefused, KindOutcome:
-		r.Exchange = new(Exchange)
-		into = r.Exchange
-	case KindAttempt:
-		r.Attempt = new(Attempt)
-		into = r.Attempt
 	case KindAdmin:
 		r.Admin = new(Admin)
 		into = r.Admin
@@ -180,13 +179,18 @@ func Decode(b []byte) (Record, error) {
 		r.Head = new(Head)
 		into = r.Head
 	default:
-		return Record{}, fmt.Errorf("decode record: unknown kind %q", head.K)
+		return Record{}, fmt.Errorf("decode record: unknown kind %q", kind)
 	}
-	if err := json.Unmarshal(b, into); err != nil {
-		return Record{}, fmt.Errorf("decode %s record: %w", head.K, err)
+	if into != nil {
+		err = json.Unmarshal(b, into)
+	} else {
+		err = p.end()
+	}
+	if err != nil {
+		return Record{}, fmt.Errorf("decode %s record: %w", kind, err)
 	}
 	if !bytes.Equal(r.Append(make([]byte, 0, len(b))), b) {
-		return Record{}, fmt.Errorf("decode %s record: not in canonical form", head.K)
+		return Record{}, fmt.Errorf("decode %s record: not in canonical form", kind)
 	}
 	return r, nil
 }
