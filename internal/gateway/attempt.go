@@ -20,13 +20,6 @@ import (
 	"sallyport/internal/wire"
 )
 
-// Why an attempt was cancelled, as the context's cause.
-var (
-	errTotal      = errors.New("total time exceeded")
-	errFirstFrame = errors.New("no first frame in time")
-	errStall      = errors.New("no further frame in time")
-)
-
 // attempt is one request to one upstream and what came back.
 type attempt struct {
 	exchange  *Exchange
@@ -46,7 +39,8 @@ type attempt struct {
 }
 
 // attempts tries the candidates in order until one commits, and returns the last.
-func (x *Exchange) attempts(ctx context.Context) *attempt {
+func (x *Exchange) attempts() *attempt {
+	end := time.Now().Add(x.snapshot.Limits.Total)
 	if x.call.Stream {
 		quiet := x.reply.keepAlive(x.snapshot.Limits.Heartbeat)
 		defer quiet()
@@ -57,14 +51,14 @@ func (x *Exchange) attempts(ctx context.Context) *attempt {
 			break
 		}
 		start := now()
-		last = x.try(ctx, c)
+		last = x.try(c, end)
 		x.record.Upstream, x.record.Target = string(c.Upstream), c.Model
 		x.record.Attempts = append(x.record.Attempts, record.Try{
 			N: int64(i + 1), Upstream: string(c.Upstream), Model: c.Model,
 			State: string(last.state), Status: int64(last.status), Start: start, End: now(),
 		})
 		x.gateway.metrics.attempt(last)
-		if last.committed || ctx.Err() != nil || !last.next() {
+		if last.committed || x.request.Context().Err() != nil || !time.Now().Before(end) || !last.next() {
 			break
 		}
 	}
@@ -107,19 +101,18 @@ func (a *attempt) summary() llm.Summary {
 	return a.follower.Summary()
 }
 
-// try sends the request to one candidate and passes the answer on.
-func (x *Exchange) try(ctx context.Context, c route.Candidate) *attempt {
+// try sends the request to one candidate and passes the answer on, within the
+// time that is left of the whole.
+func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 	a := &attempt{exchange: x, candidate: c, upstream: x.snapshot.Upstreams[c.Upstream], follower: x.dialect.Follow(x.call)}
 	a.edit()
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(x.request.Context())
 	defer cancel(nil)
-	limits := x.snapshot.Limits
-	watch := time.AfterFunc(cmp.Or(a.upstream.FirstFrame, limits.FirstFrame), func() { cancel(errFirstFrame) })
-	defer watch.Stop()
-	if a.upstream.Total > 0 {
-		total := time.AfterFunc(a.upstream.Total, func() { cancel(errTotal) })
-		defer total.Stop()
+	if total := time.Now().Add(a.upstream.Total); a.upstream.Total > 0 && total.Before(end) {
+		end = total
 	}
+	watch := newWatch(cancel, cmp.Or(a.upstream.FirstFrame, x.snapshot.Limits.FirstFrame), end)
+	defer watch.stop()
 
 	sent, err := wire.Splice(x.body.bytes, a.edits)
 	if err != nil {

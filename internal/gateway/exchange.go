@@ -2,11 +2,11 @@ package gateway
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync"
 
 	"sallyport/internal/fault"
 	"sallyport/internal/identity"
@@ -94,10 +94,7 @@ func (x *Exchange) run() error {
 	if err := x.intend(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(x.request.Context(), x.snapshot.Limits.Total, errTotal)
-	defer cancel()
-	last := x.attempts(ctx)
-	x.finish(last)
+	x.finish(x.attempts())
 	return nil
 }
 
@@ -177,13 +174,20 @@ func (x *Exchange) target(c route.Candidate) ledger.Target {
 	return ledger.Target{Provider: x.snapshot.Upstreams[c.Upstream].Provider, Model: c.Model}
 }
 
+// scratch holds memory for encoding records.
+var scratch = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 4<<10)} }}
+
 // intend writes the intent and the first attempt: both exist before a byte leaves.
 func (x *Exchange) intend() error {
 	x.seal()
 	room, err := x.gateway.Journal.Reserve(outcomeRoom)
 	if err == nil {
-		first := x.attemptRecord(1, x.candidates[0])
-		_, err = x.gateway.Journal.Append(x.record.Append(nil, record.KindIntent), first.Append(nil))
+		b := scratch.Get().(*buffer)
+		intent := x.record.Append(b.b[:0], record.KindIntent)
+		both := x.attemptRecord(1, x.candidates[0]).Append(intent)
+		_, err = x.gateway.Journal.Append(intent, both[len(intent):])
+		b.b = both
+		scratch.Put(b)
 		if err != nil {
 			room.Release()
 		}
@@ -220,7 +224,11 @@ func (x *Exchange) finish(last *attempt) {
 	r.Declared, r.AnswerID, r.Finish = clip(s.Model, 256), clip(s.ID, 256), clip(s.Finish, 64)
 	r.State = string(last.state)
 	x.settle(last, s)
-	if _, err := x.room.Append(r.Append(nil, record.KindOutcome)); err != nil {
+	b := scratch.Get().(*buffer)
+	b.b = r.Append(b.b[:0], record.KindOutcome)
+	_, err := x.room.Append(b.b)
+	scratch.Put(b)
+	if err != nil {
 		x.gateway.metrics.unrecorded.Inc()
 		x.gateway.Logger.Error("outcome not recorded", "request_id", r.RID, "error", err)
 	}

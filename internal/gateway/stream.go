@@ -43,7 +43,7 @@ type pump struct {
 var chunks = sync.Pool{New: func() any { b := make([]byte, 8<<10); return &b }}
 
 // passStream passes a stream of events on until its end, and fixes how it ended.
-func (a *attempt) passStream(ctx context.Context, resp *http.Response, watch *time.Timer) {
+func (a *attempt) passStream(ctx context.Context, resp *http.Response, watch *watch) {
 	if t, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || t != "text/event-stream" {
 		a.end(llm.Malformed, fault.New(fault.UpstreamInvalid, "the upstream did not answer with a stream"))
 		return
@@ -65,7 +65,7 @@ func (a *attempt) passStream(ctx context.Context, resp *http.Response, watch *ti
 				stall = drainTime
 			}
 			if p.offset > 0 {
-				watch.Reset(stall)
+				watch.alive(stall)
 			}
 		}
 		if int64(p.offset) > limits.Answer {
