@@ -11,8 +11,8 @@ type Class uint8
 const (
 	Input        Class = iota // prompt text that no cache served
 	CacheRead                 // prompt tokens served from the provider's cache
-	CacheWrite5m              // prompt tokens written to a cache kept five minutes
-	CacheWrite1h              // prompt tokens written to a cache kept one hour
+	CacheWrite5m              // prompt tokens written to the provider's short cache: 5 minutes at Anthropic, 30 at OpenAI
+	CacheWrite1h              // prompt tokens written to the provider's long cache: 1 hour at Anthropic, 12 at OpenAI
 	Output                    // visible answer text and tool calls
 	Reasoning                 // hidden or separately reported thinking
 	AudioIn                   // audio of the prompt

@@ -71,6 +71,15 @@ func Lookup(body []byte, obj Span, names *Names, out []Span) error {
 	return e
 }
 
+// Find is Lookup without demands: of a value that is no object it finds nothing.
+func Find(body []byte, obj Span, names *Names, out []Span) {
+	clear(out[:names.Len()])
+	if KindOf(obj.Of(body)) == Object {
+		s := scanner{b: body[:obj.End], max: math.MaxInt}
+		s.object(obj.Start, 0, names, out)
+	}
+}
+
 // flaw is why a text is refused.
 type flaw uint8
 
