@@ -165,3 +165,12 @@ func (j *Journal) tryRepair() bool {
 	j.changed.Broadcast()
 	return true
 }
+
+// Sync returns when every record before pos is on the disk, or with why it
+// cannot be. What is derived from the journal and kept elsewhere must not run
+// ahead of it: a power cut would leave the journal behind its own projection.
+func (j *Journal) Sync(pos Position) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.awaitSync(pos.Seq)
+}
