@@ -260,10 +260,17 @@ func (a *attempt) passWhole(ctx context.Context, resp *http.Response) {
 		a.end(llm.Malformed, fault.Wrap(fault.UpstreamInvalid, "", err))
 		return
 	}
+	a.state = llm.Complete
+	if a.follower.Summary().Failed { // an error under a status of success
+		a.end(llm.ErrorFrame, fault.New(fault.UpstreamFailed, "the upstream reported an error"))
+		if !x.lastCandidate(a) {
+			return
+		}
+		x.record.Fault = fault.UpstreamFailed.String()
+	}
 	x.record.TTFB = now() - x.record.TS
 	copyAnswerHeader(x.reply.header(), resp.Header, a.upstream)
 	a.committed = true
-	a.state = llm.Complete
 	if !x.reply.whole(resp.StatusCode, b.bytes) {
 		a.state = llm.CutByClient
 	}
