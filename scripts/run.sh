@@ -44,7 +44,6 @@ if ! lab_runs && port=$(local_server); then
 	exec bin/sallyport serve "$@"
 fi
 
-started_lab=
 if lab_runs; then
 	say "the lab's model is running"
 else
@@ -56,8 +55,8 @@ else
 		exit 1
 	fi
 	python3 lab/lab.py install smollm2
+	trap 'python3 lab/lab.py stop smollm2' EXIT
 	python3 lab/lab.py serve smollm2
-	started_lab=yes
 fi
 
 cat >.lab/run.yaml <<YAML
@@ -73,17 +72,20 @@ YAML
 say "configuration: .lab/run.yaml (model smollm2, class local)"
 say "ready after $SECONDS s; starting: bin/sallyport serve --config .lab/run.yaml $*"
 say "then, in another terminal: bin/sallyport chat \"hello\" --model smollm2"
+say "or any OpenAI SDK with model smollm2, the base URL and the virtual key that follow"
 
 # A background child keeps this terminal; the shell waits, so that signals reach the gateway at once.
 bin/sallyport serve --config .lab/run.yaml "$@" <&0 &
 gateway=$!
 finish() {
-	trap - INT TERM
+	trap '' INT TERM HUP
 	kill -TERM "$gateway" 2>/dev/null || true
 }
-trap finish INT TERM
+trap finish INT TERM HUP
 status=0
 wait "$gateway" || status=$?
-wait "$gateway" 2>/dev/null || true # the first wait also ends when a signal arrives
-if [ -n "$started_lab" ]; then python3 lab/lab.py stop smollm2; fi
+while kill -0 "$gateway" 2>/dev/null; do # a signal ends a wait early
+	status=0
+	wait "$gateway" || status=$?
+done
 exit "$status"
