@@ -287,7 +287,7 @@ func hasOption(tag, option string) bool {
 // options lists the values of a repeated option of a tag, such as enum.
 func options(tag, name string) []string {
 	var values []string
-	for _, o := range strings.Split(tag, ",") {
+	for o := range strings.SplitSeq(tag, ",") {
 		if v, ok := strings.CutPrefix(o, name+"="); ok {
 			values = append(values, v)
 		}

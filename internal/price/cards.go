@@ -137,7 +137,8 @@ func (p *parser) card(rest string) error {
 		return fmt.Errorf("card before its source, provider, model and match lines")
 	}
 	c := Card{Provider: p.provider, Model: p.model, Names: p.names, Source: p.source}
-	id := p.provider + "/" + p.model
+	var id strings.Builder
+	id.WriteString(p.provider + "/" + p.model)
 	f := strings.Fields(rest)
 	if len(f)%2 != 0 {
 		return fmt.Errorf("a word without its value")
@@ -147,12 +148,12 @@ func (p *parser) card(rest string) error {
 		switch value := f[i+1]; f[i] {
 		case "from":
 			c.From, err = midnight(value)
-			id += "@" + value
+			id.WriteString("@" + value)
 		case "until":
 			c.Until, err = midnight(value)
 		case "daily":
 			c.Daily, err = ParseWindow(value)
-			id += "@" + value
+			id.WriteString("@" + value)
 		default:
 			err = c.Rates.set(f[i], value)
 		}
@@ -160,7 +161,7 @@ func (p *parser) card(rest string) error {
 			return err
 		}
 	}
-	c.ID = id + "#" + p.version
+	c.ID = id.String() + "#" + p.version
 	if p.seen[c.ID] {
 		return fmt.Errorf("second card %s", c.ID)
 	}

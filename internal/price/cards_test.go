@@ -29,6 +29,7 @@ func TestBuiltinPrices(t *testing.T) {
 		// openai: 0.15 / 0.60, cached 0.075
 		{"openai", "gpt-4o-mini", "2026-01-01", in(1000), "0.00075"},
 		{"openai", "gpt-4o-mini-2024-07-18", "2026-01-01", llm.Tokens{llm.Input: 500, llm.CacheRead: 500, llm.Output: 1000}, "0.0007125"},
+		{"openai", "gpt-4o-mini-20240718", "2026-01-01", in(1000), "0.00075"}, // the same snapshot, spelt as some hosts do
 		// openai o3: 10 / 40 until 2025-06-10, 2 / 8 from then on
 		{"openai", "o3", "2025-06-09", in(1000), "0.05"},
 		{"openai", "o3", "2025-06-10", in(1000), "0.01"},

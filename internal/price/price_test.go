@@ -68,6 +68,28 @@ func TestCostRoundsOnceHalfUp(t *testing.T) {
 	}
 }
 
+// TestCostAtTheEdge: the largest amount that fits, and the smallest that does not,
+// up to where the division itself would overflow.
+func TestCostAtTheEdge(t *testing.T) {
+	for _, c := range []struct {
+		tokens int64
+		price  Pico
+		want   Nano
+	}{
+		{1000, 1<<63 - 1, 1<<63 - 1},
+		{1001, 1<<63 - 1, -1},
+		{1 << 32, 1000 << 32, -1}, // 1000 times 2^64
+		{llm.MaxPlausibleTokens, 1<<63 - 1, -1},
+		{1, -1, -1},
+	} {
+		card := Card{Rates: Rates{llm.Input: c.price}}
+		got, err := card.Cost(llm.Tokens{llm.Input: c.tokens})
+		if (err != nil) != (c.want < 0) || err == nil && got != c.want {
+			t.Errorf("%d tokens at %d cost %d, %v, want %d", c.tokens, c.price, got, err, c.want)
+		}
+	}
+}
+
 // TestCostAgainstBigInt compares with arithmetic that cannot overflow, over
 // counts and prices of every magnitude.
 func TestCostAgainstBigInt(t *testing.T) {

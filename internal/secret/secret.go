@@ -10,17 +10,27 @@ import (
 const hidden = "[secret]"
 
 // String is a secret text. Its zero value is the empty secret. Only Reveal
-// gives the text, and each call to it is a place to review.
-type String struct{ text string }
+// gives the text, and each call to it is a place to review. Compare what Reveal
+// returns, never two Strings.
+type String struct {
+	// A pointer, because fmt asks no method of a String in another type's
+	// unexported field: it would print a plain string, and prints an address.
+	text *string
+}
 
 // New wraps a text.
-func New(text string) String { return String{text} }
+func New(text string) String { return String{&text} }
 
 // Reveal returns the text itself.
-func (s String) Reveal() string { return s.text }
+func (s String) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
 
 // Empty reports whether there is no secret.
-func (s String) Empty() bool { return s.text == "" }
+func (s String) Empty() bool { return s.Reveal() == "" }
 
 // String implements fmt.Stringer without the text.
 func (s String) String() string { return hidden }
