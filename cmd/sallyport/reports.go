@@ -69,7 +69,7 @@ func count(n int64) string { return strconv.FormatInt(n, 10) }
 type logFlags struct {
 	project, key, model, upstream, state, since string
 	limit                                       int
-	follow, all                                 bool
+	follow, all, full                           bool
 }
 
 func logsCommand(f *flags) *cobra.Command {
@@ -92,6 +92,7 @@ func logsCommand(f *flags) *cobra.Command {
 	p.StringVar(&l.since, "since", "", "how far back, such as 30m, 24h or 7d")
 	p.IntVarP(&l.limit, "limit", "n", 50, "how many, at most")
 	p.BoolVar(&l.all, "all", false, "every one, oldest first")
+	p.BoolVar(&l.full, "full", false, "with the hashes of the bodies (in JSON)")
 	p.BoolVarP(&l.follow, "follow", "f", false, "go on with new ones as they come")
 	return c
 }
@@ -102,6 +103,9 @@ func (l *logFlags) query() url.Values {
 		if v != "" {
 			q.Set(name, v)
 		}
+	}
+	if l.full {
+		q.Set("full", "1")
 	}
 	return q
 }

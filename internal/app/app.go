@@ -172,7 +172,8 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 		return a, err
 	}
 	a.task("projector", a.projector.Run)
-	a.task("credentials", a.auth.Run)
+	a.atStop("projection", a.projector.Flush) // while the projector still runs
+	a.task("credentials", func(ctx context.Context) error { a.auth.Run(ctx); return nil })
 	a.task("model lists", a.refreshCatalogs)
 	return a, a.listen(ctx)
 }
@@ -241,27 +242,37 @@ func (a *App) openJournal(ctx context.Context) (notes []string, err error) {
 	if a.folder.Moved {
 		a.log.Error("the data folder was copied or moved: the journal goes on under a new id", "alert", true, "folder", a.config.Data)
 		notes = append(notes, "folder.moved")
-	}
-	a.projector, err = projector.New(projector.Config{
-		Journal: a.journal, Store: a.store, Log: a.auditLog, Logger: a.log, Registerer: a.registry,
-	})
-	if err != nil {
-		return nil, err
-	}
-	recovered, err := a.projector.Recover(ctx)
-	if err != nil {
-		return nil, err
-	}
-	notes = append(notes, recovered...)
-	if a.folder.Moved {
-		if err := a.projector.Sync(ctx); err != nil {
-			return nil, err
-		}
-		if err := a.journal.Restart(); err != nil {
+		if err := a.leaveJournal(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return notes, nil
+	a.projector = projector.New(projector.Config{Journal: a.journal, Store: a.store, Log: a.auditLog, Logger: a.log, Registerer: a.registry})
+	recovery, err := a.projector.Recover(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if recovery.Lost > 0 {
+		a.log.Warn("exchanges were under way when the last process ended", "lost", recovery.Lost)
+	}
+	return append(notes, recovery.Notes...), nil
+}
+
+// leaveJournal takes what is in the journal into the database and begins a new
+// one: two folders must not go on under one journal id.
+func (a *App) leaveJournal(ctx context.Context) error {
+	p := projector.New(projector.Config{Journal: a.journal, Store: a.store, Log: a.auditLog, Logger: a.log})
+	if _, err := p.Recover(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	err := p.Flush(ctx)
+	cancel()
+	if err = errors.Join(err, <-done); err != nil {
+		return fmt.Errorf("project the journal of a moved folder: %w", err)
+	}
+	return a.journal.Restart()
 }
 
 // buildParts builds the data plane's parts from the configuration as it is now.
@@ -315,7 +326,6 @@ func (a *App) recordStart(notes []string) error {
 // listen opens the socket and, unless this process only serves that, both
 // listeners. The exchanges under way are waited for when they stop.
 func (a *App) listen(ctx context.Context) (err error) {
-	a.atStop("exchanges", a.gateway.Stop)
 	socket, err := a.folder.listenSocket()
 	if err != nil {
 		return err
@@ -329,6 +339,7 @@ func (a *App) listen(ctx context.Context) (err error) {
 		}
 		data.ServeHTTP(w, r)
 	}))
+	defer a.atStop("exchanges", a.gateway.Stop) // before any listener: /readyz tells that it drains
 	if a.opts.SocketOnly {
 		return nil
 	}

@@ -40,7 +40,11 @@ func (a *App) doctor(ctx context.Context) []console.Check {
 	add("disk", a.diskSpace(), "enough space in the data folder", "free space: a full disk refuses new requests")
 	keys := a.auth.Keys(auth.KeyFilter{State: auth.StateActive, Limit: 1})
 	add("keys", some(len(keys) > 0, "no virtual key is valid"), "at least one key is valid", "sallyport keys new --project NAME")
-	add("administrator", some(a.auth.HasAdmin(), "no administrator exists; listeners beyond loopback are refused"), "an administrator exists", "sallyport admin new --name NAME --role admin")
+	if a.auth.HasAdmin() {
+		add("administrator", nil, "at least one exists", "")
+	} else {
+		add("administrator", nil, "none yet: listeners beyond loopback are refused until sallyport admin new", "")
+	}
 	add("models", some(len(a.models()) > 0, "no model is served"), fmt.Sprintf("%d models", len(a.models())), noModelFix)
 	s := a.gateway.Snapshot()
 	for name, u := range a.parts.Load().upstreams {

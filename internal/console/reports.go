@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"sallyport/internal/label"
 	"sallyport/internal/llm"
 	"sallyport/internal/price"
+	"sallyport/internal/record"
 	"sallyport/internal/store"
 )
 
@@ -118,7 +120,17 @@ type Entry struct {
 	Card     string           `json:"card,omitempty"`
 	Attempts json.RawMessage  `json:"attempts,omitempty"`
 	Findings json.RawMessage  `json:"findings,omitempty"`
-	Req      string           `json:"req,omitempty"` // hex SHA-256 of the request body; in single views and with full=1
+	Hashes   *Hashes          `json:"hashes,omitempty"` // in single views, and in lists with full=1
+}
+
+// Hashes are what the record of an exchange says about its bodies, hex SHA-256.
+// Forwarded and Returned are the plain hash where nothing was changed on the way,
+// else a commitment to hash and edits (wire.Commit).
+type Hashes struct {
+	Request   string `json:"request"`
+	Forwarded string `json:"forwarded"`
+	Answer    string `json:"answer"`
+	Returned  string `json:"returned"`
 }
 
 func (c *Console) version(*call) (any, error) { return map[string]string{"version": c.Version}, nil }
@@ -286,7 +298,29 @@ func (c *Console) logs(r *call) (any, error) {
 	for i := range entries {
 		rows = append(rows, entryOf(&entries[i]))
 	}
+	if q.Has("full") {
+		return rows, c.addRecords(r.Context(), rows)
+	}
 	return rows, nil
+}
+
+// addRecords adds what only the records of exchanges hold: their body hashes.
+func (c *Console) addRecords(ctx context.Context, rows []Entry) error {
+	return c.Store.View(ctx, func(tx *store.Tx) error {
+		for i := range rows {
+			leaf, err := tx.LeafOf(ctx, rows[i].RID)
+			if err != nil {
+				return err
+			}
+			r, err := record.Decode(leaf.Record)
+			if err != nil || r.Exchange == nil {
+				return fmt.Errorf("leaf %d holds no exchange: %w", leaf.Index, err)
+			}
+			x := r.Exchange
+			rows[i].Hashes = &Hashes{Request: x.Req, Forwarded: x.Forwarded, Answer: x.Answer, Returned: x.Returned}
+		}
+		return nil
+	})
 }
 
 func (c *Console) logEntry(r *call) (any, error) {
@@ -297,7 +331,8 @@ func (c *Console) logEntry(r *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return entryOf(&e), nil
+	rows := []Entry{entryOf(&e)}
+	return &rows[0], c.addRecords(r.Context(), rows)
 }
 
 func number(q url.Values, name string, def, low, high int64) (int64, error) {

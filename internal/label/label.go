@@ -88,6 +88,17 @@ func (l Label) MarshalJSON() ([]byte, error) { return json.Marshal(l.String()) }
 // MarshalJSON writes the stable name.
 func (c Class) MarshalJSON() ([]byte, error) { return json.Marshal(c.String()) }
 
+// UnmarshalJSON reads what MarshalJSON writes.
+func (c *Class) UnmarshalJSON(b []byte) error {
+	var name string
+	if err := json.Unmarshal(b, &name); err != nil {
+		return err
+	}
+	class, err := ParseClass(name)
+	*c = class
+	return err
+}
+
 // Finding is one thing a detector found in a request: what, never the text itself.
 type Finding struct {
 	Detector string // which detector
