@@ -30,13 +30,18 @@ func (c *Config) Validate() error {
 type checker struct {
 	*report
 	*Config
-	readFile func(string) ([]byte, error) // nil: files are not looked at
+	readFile  func(string) ([]byte, error) // nil: files are not looked at
+	providers []string                     // whose price cards can apply
 }
 
 func (k *checker) all() {
 	k.listeners()
 	k.database()
 	names := k.upstreamNames()
+	k.providers = append(price.Providers(), price.Local)
+	for _, p := range k.Prices {
+		k.providers = append(k.providers, p.Provider)
+	}
 	for i := range k.Upstreams {
 		k.upstream(fmt.Sprintf("upstreams[%d]", i), &k.Upstreams[i])
 	}
@@ -204,7 +209,7 @@ func (k *checker) model(name string, m Model, upstreams []string) {
 		at := fmt.Sprintf("%s.targets[%d]", field, i)
 		if t.Upstream != "" && !slices.Contains(upstreams, t.Upstream) {
 			fix := "there are no upstreams; add one"
-			if near := nearest(t.Upstream, upstreams); near != "" {
+			if near := k.near(t.Upstream, upstreams); near != "" {
 				fix = "did you mean " + near + "?"
 			} else if len(upstreams) > 0 {
 				fix = "upstreams are " + oneOf(upstreams)
@@ -255,15 +260,4 @@ func (k *checker) price(field string, p Price) {
 			}
 		}
 	}
-}
-
-// providers lists whose price cards can apply.
-func (k *checker) providers() []string {
-	names := append(price.Providers(), price.Local)
-	for _, p := range k.Prices {
-		if p.Provider != "" && !slices.Contains(names, p.Provider) {
-			names = append(names, p.Provider)
-		}
-	}
-	return names
 }

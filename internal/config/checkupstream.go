@@ -31,9 +31,9 @@ func (k *checker) upstream(field string, u *Upstream) {
 	}
 	k.roots(field+".ca", u.CA)
 	k.headers(field, u)
-	if providers := k.providers(); u.Provider != "" && !slices.Contains(providers, u.Provider) {
+	if u.Provider != "" && !slices.Contains(k.providers, u.Provider) {
 		fix := "name one with price cards, or add its prices"
-		if near := nearest(u.Provider, providers); near != "" {
+		if near := k.near(u.Provider, k.providers); near != "" {
 			fix = "did you mean " + near + "?"
 		}
 		k.add(field+".provider", "no price cards of "+quote(u.Provider), fix)
@@ -41,11 +41,13 @@ func (k *checker) upstream(field string, u *Upstream) {
 	if _, given := k.places[field+".add_usage"]; given && u.Kind == Anthropic {
 		k.add(field+".add_usage", "kind anthropic always reports usage", "remove it")
 	}
-	for i, m := range u.Models {
-		if m != "" && !validModel(m) || slices.Index(u.Models, m) < i {
+	seen := make(map[string]bool, len(u.Models))
+	for _, m := range u.Models {
+		if m != "" && !validModel(m) || seen[m] {
 			k.add(field+".models", "holds a name that is not valid or occurs twice", "list every model once, without spaces")
 			break
 		}
+		seen[m] = true
 	}
 }
 

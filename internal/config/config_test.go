@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -310,17 +311,20 @@ func TestDiff(t *testing.T) {
 		return c
 	}
 	for name, change := range map[string]func(*Config){
-		"listen":            func(c *Config) { c.Listen = "127.0.0.1:1" },
-		"tls":               func(c *Config) { c.TLS = &TLS{} },
-		"admin.listen":      func(c *Config) { c.Admin.Listen = "127.0.0.1:1" },
-		"admin.tls":         func(c *Config) { c.Admin.TLS = &TLS{} },
-		"data":              func(c *Config) { c.Data = "x" },
-		"database.url":      func(c *Config) { c.Database.URL = NewRef("env:D", secret.New("postgres://")) },
-		"secret":            func(c *Config) { c.Secret = NewRef("env:S", secret.New("two")) },
-		"durability":        func(c *Config) { c.Durability = Strict },
-		"limits.header":     func(c *Config) { c.Limits.Header++ },
-		"retention.journal": func(c *Config) { c.Retention.Journal++ },
-		"log.format":        func(c *Config) { c.Log.Format = JSON },
+		"listen":             func(c *Config) { c.Listen = "127.0.0.1:1" },
+		"tls":                func(c *Config) { c.TLS = &TLS{} },
+		"admin.listen":       func(c *Config) { c.Admin.Listen = "127.0.0.1:1" },
+		"admin.tls":          func(c *Config) { c.Admin.TLS = &TLS{} },
+		"data":               func(c *Config) { c.Data = "x" },
+		"database.url":       func(c *Config) { c.Database.URL = NewRef("env:D", secret.New("postgres://")) },
+		"secret":             func(c *Config) { c.Secret = NewRef("env:S", secret.New("two")) },
+		"durability":         func(c *Config) { c.Durability = Strict },
+		"limits.header":      func(c *Config) { c.Limits.Header++ },
+		"retention.journal":  func(c *Config) { c.Retention.Journal++ },
+		"log":                func(c *Config) { c.Log.Format = JSON },
+		"behind_proxy":       func(c *Config) { c.BehindProxy = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} },
+		"admin.behind_proxy": func(c *Config) { c.Admin.BehindProxy = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} },
+		"metrics.token":      func(c *Config) { c.Metrics.Token = NewRef("env:M", secret.New("t")) },
 	} {
 		next := base()
 		change(next)
@@ -330,7 +334,7 @@ func TestDiff(t *testing.T) {
 	}
 	live := base()
 	live.Upstreams = []Upstream{{Name: "new"}}
-	live.Limits.Body, live.DefaultLabel, live.Log.Level = 1, label.Public, "debug"
+	live.Limits.Body, live.DefaultLabel, live.Timeouts.Stall = 1, label.Public, 1
 	if got := Diff(base(), live); got != nil {
 		t.Errorf("changes that need no restart give %q", got)
 	}
@@ -490,6 +494,17 @@ func TestValues(t *testing.T) {
 	}{{"listen", "lsiten", 2}, {"", "abc", 3}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"same", "same", 0}, {strings.Repeat("a", 65), "a", 64}} {
 		if got := edits(c.a, c.b); got != c.want {
 			t.Errorf("from %s to %s it takes %d edits, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	w := world{env: map[string]string{"OPENAI_API_KEY": "x", "ANTHROPIC_API_KEY": "y"}}
+	text := string(Sample())
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.parse(text); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -234,7 +234,7 @@ func (d *decoder) structure(path string, n ast.Node, v reflect.Value) {
 		i := slices.Index(names, key)
 		if i < 0 {
 			fix := "fields here are " + oneOf(names)
-			if near := nearest(key, names); near != "" {
+			if near := d.near(key, names); near != "" {
 				fix = "did you mean " + near + "?"
 			}
 			d.at(at, path, "unknown field "+quote(key), fix)
@@ -369,7 +369,7 @@ func (d *decoder) text(path string, n ast.Node, v reflect.Value, tag string) {
 	}
 	if enum := options(tag, "enum"); enum != nil && !slices.Contains(enum, s) {
 		fix := "write " + oneOf(enum)
-		if near := nearest(s, enum); near != "" {
+		if near := d.near(s, enum); near != "" {
 			fix = "did you mean " + near + "?"
 		}
 		d.at(placeOf(n), path, quote(s)+" is none of its values", fix)

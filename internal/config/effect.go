@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 
 	"sallyport/internal/price"
 )
@@ -29,15 +30,18 @@ func Diff(running, next *Config) (restart []string) {
 	}{
 		{"listen", running.Listen != next.Listen},
 		{"tls", (running.TLS == nil) != (next.TLS == nil)},
+		{"behind_proxy", !slices.Equal(running.BehindProxy, next.BehindProxy)},
 		{"admin.listen", running.Admin.Listen != next.Admin.Listen},
 		{"admin.tls", (running.Admin.TLS == nil) != (next.Admin.TLS == nil)},
+		{"admin.behind_proxy", !slices.Equal(running.Admin.BehindProxy, next.Admin.BehindProxy)},
 		{"data", running.Data != next.Data},
 		{"database.url", differ(running.Database.URL, next.Database.URL)},
 		{"secret", differ(running.Secret, next.Secret)},
 		{"durability", running.Durability != next.Durability},
 		{"limits.header", running.Limits.Header != next.Limits.Header},
 		{"retention.journal", running.Retention.Journal != next.Retention.Journal},
-		{"log.format", running.Log.Format != next.Log.Format},
+		{"log", running.Log != next.Log},
+		{"metrics.token", differ(running.Metrics.Token, next.Metrics.Token)},
 	} {
 		if f.changed {
 			restart = append(restart, f.name)

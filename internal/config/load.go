@@ -79,8 +79,8 @@ func Parse(name string, b []byte, env func(string) (string, bool), readFile func
 const (
 	maxFlowDepth = 32
 	maxIndent    = 256
-	maxTokens    = 60_000
-	maxMarks     = 1000 // anchors, aliases, tags and explicit keys
+	maxTokens    = 20_000 // the parser takes time in the square of them
+	maxMarks     = 1000   // anchors, aliases, tags and explicit keys
 )
 
 // tree parses the bytes; nil when there is nothing or when a problem was reported.

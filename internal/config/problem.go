@@ -108,6 +108,14 @@ func (r *report) err() error {
 	return r.problems
 }
 
+// near is nearest, spared when nothing more is going to be reported.
+func (r *report) near(typed string, names []string) string {
+	if len(r.problems) >= maxProblems {
+		return ""
+	}
+	return nearest(typed, names)
+}
+
 // quote shows a short text from the file; a long one, which may be a secret that
 // slipped into the wrong field, is only described.
 func quote(text string) string {

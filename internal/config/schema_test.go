@@ -145,6 +145,7 @@ func TestSchemaAcceptsSample(t *testing.T) {
 }
 
 func TestSchemaRefuses(t *testing.T) {
+	s, w := schema(t), everywhere(t)
 	for _, bad := range []string{
 		"gpu: true", "listen: 8484", "durability: fast", "limits: { body: 32 }", "limits: { depth: 2 }", "limits: { depth: 2000 }",
 		"upstreams: [ { name: a } ]", "upstreams: [ { name: a, kind: gemini, base_url: x } ]", "upstreams: { }",
@@ -154,10 +155,10 @@ func TestSchemaRefuses(t *testing.T) {
 		"prices: [ { provider: a, model: b, usd_per_million: { input: -1 } } ]", "prices: [ { provider: a, model: b, from: now, usd_per_million: {} } ]",
 		"log: { level: loud }", "tls: { cert: a }",
 	} {
-		if errs := (validator{t}).errors("", schema(t), plainJSON(t, []byte(bad))); errs == nil {
+		if errs := (validator{t}).errors("", s, plainJSON(t, []byte(bad))); errs == nil {
 			t.Errorf("the schema accepts %s", bad)
 		}
-		if _, err := everywhere(t).parse(bad); err == nil {
+		if _, err := w.parse(bad); err == nil {
 			t.Errorf("Parse accepts %s", bad)
 		}
 	}
