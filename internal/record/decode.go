@@ -243,6 +243,9 @@ func (p *parser) texts() (list []string) {
 	return list
 }
 
+// parse reads the members of an exchange.
+//
+// long: one case per member.
 func (x *Exchange) parse(p *parser) {
 	for name := range p.members {
 		switch name {
