@@ -47,7 +47,7 @@ type Call struct {
 
 // Limits bound what a parser accepts.
 type Limits struct {
-	Depth int // deepest nesting of arrays and objects; must be positive
+	Depth int // deepest nesting of arrays and objects; positive, and never more than MaxDepth
 }
 
 // FrameKind is what one server-sent event means for the exchange.

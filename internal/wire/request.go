@@ -14,19 +14,19 @@ const MaxModelName = 256
 func ModelName(lit []byte) (string, error) {
 	switch KindOf(lit) {
 	case Absent:
-		return "", refuse("/model", "the request names no model")
+		return "", Refuse("/model", "the request names no model")
 	case String:
 	default:
-		return "", refuse("/model", "model must be a string")
+		return "", Refuse("/model", "model must be a string")
 	}
 	name, whole := Text(lit, MaxModelName)
 	switch {
 	case !whole:
-		return "", refuse("/model", "the model name is too long")
+		return "", Refuse("/model", "the model name is too long")
 	case name == "":
-		return "", refuse("/model", "the model name is empty")
+		return "", Refuse("/model", "the model name is empty")
 	case strings.ContainsFunc(name, isControl):
-		return "", refuse("/model", "the model name has a control character")
+		return "", Refuse("/model", "the model name has a control character")
 	}
 	return name, nil
 }
@@ -40,7 +40,7 @@ func Flag(lit []byte, pointer string) (bool, error) {
 	case Bool, Null, Absent:
 		return True(lit), nil
 	}
-	return false, refuse(pointer, "this must be true or false")
+	return false, Refuse(pointer, "this must be true or false")
 }
 
 // Bound reads a member that may be an integer, null or absent, and bounds
@@ -54,16 +54,14 @@ func Bound(lit []byte, pointer string) (int64, error) {
 	}
 	n, ok := Int(lit)
 	if !ok {
-		return 0, refuse(pointer, "this must be an integer")
+		return 0, Refuse(pointer, "this must be an integer")
 	}
 	return max(n, 0), nil
 }
 
 // Refuse returns the error of a request whose member at the JSON pointer is not
 // acceptable: a *fault.Error of kind BadRequest.
-func Refuse(pointer, why string) error { return refuse(pointer, why) }
-
-func refuse(pointer, why string) error {
+func Refuse(pointer, why string) error {
 	e := fault.New(fault.BadRequest, why)
 	e.Pointer = pointer
 	return e

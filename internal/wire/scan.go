@@ -11,9 +11,9 @@ import (
 // above any real request and bounds what the search for duplicates remembers.
 const MaxMembers = 1 << 16
 
-// AnswerDepth is the deepest nesting accepted in an upstream's answer. It is
-// wider than what requests are allowed, because answers echo parts of requests.
-const AnswerDepth = 1024
+// MaxDepth is the deepest nesting that is ever accepted, whatever a limit allows;
+// it bounds the stack. Answers, which echo parts of requests, have no other limit.
+const MaxDepth = 1024
 
 // Scan validates the whole body of a request as exactly one JSON object
 // (RFC 8259) and finds the members of that object that names asks for: out[i]
@@ -31,7 +31,7 @@ const AnswerDepth = 1024
 // (RFC 6901) to the place; pointers are cut to the ancestor that fits in 256 bytes.
 // Scan keeps no reference to its arguments and allocates nothing on success.
 func Scan(body []byte, lim Limits, names *Names, out []Span) error {
-	s := scanner{b: body, max: lim.Depth, strict: true, room: rooms.Get().(*room)}
+	s := scanner{b: body, max: min(lim.Depth, MaxDepth), strict: true, room: rooms.Get().(*room)}
 	defer s.room.release()
 	if s.document(names, out) {
 		return nil
@@ -44,10 +44,10 @@ func Scan(body []byte, lim Limits, names *Names, out []Span) error {
 // ScanAnswer is Scan for what an upstream sent. It is as strict but for what a
 // client's parser takes without harm: of equal keys the last counts, as in every
 // common parser, and an escape may name half of a surrogate pair, which happens
-// when a stream is cut within a character. Nesting is bounded by AnswerDepth.
+// when a stream is cut within a character. Nesting is bounded by MaxDepth.
 // The error is a *fault.Error of kind UpstreamInvalid.
 func ScanAnswer(body []byte, names *Names, out []Span) error {
-	s := scanner{b: body, max: AnswerDepth}
+	s := scanner{b: body, max: MaxDepth}
 	if s.document(names, out) {
 		return nil
 	}
@@ -155,23 +155,28 @@ func (s *scanner) document(names *Names, out []Span) bool {
 		clear(out[:names.Len()])
 	}
 	if len(b) > math.MaxInt32 {
-		return s.fail(flawSize, 0) >= 0
+		s.fail(flawSize, 0)
+		return false
 	}
 	if len(b) >= 3 && b[0] == 0xEF && b[1] == 0xBB && b[2] == 0xBF {
-		return s.fail(flawMark, 0) >= 0
+		s.fail(flawMark, 0)
+		return false
 	}
 	i := skip(b, 0)
 	if i == len(b) {
-		return s.fail(flawEnd, i) >= 0
+		s.fail(flawEnd, i)
+		return false
 	}
 	if b[i] != '{' {
-		return s.fail(flawTop, i) >= 0
+		s.fail(flawTop, i)
+		return false
 	}
 	if i = s.object(i, 1, names, out); i < 0 {
 		return false
 	}
 	if i = skip(b, i); i < len(b) {
-		return s.fail(flawTrailing, i) >= 0
+		s.fail(flawTrailing, i)
+		return false
 	}
 	return true
 }
@@ -367,7 +372,8 @@ func (s *scanner) key(base, start, end int, traits traits, names *Names) int {
 	m := mark(text)
 	if s.strict {
 		if why := s.room.admit(s.b, base, key{m, off, uint32(len(text))}, text); why != sound {
-			return min(s.fail(why, start-1), refused)
+			s.fail(why, start-1)
+			return refused
 		}
 	}
 	if names == nil {
@@ -376,7 +382,8 @@ func (s *scanner) key(base, start, end int, traits traits, names *Names) int {
 	slot, variant := names.match(text, m, traits&high != 0)
 	if variant != "" {
 		s.variant = variant
-		return min(s.fail(flawVariant, start-1), refused)
+		s.fail(flawVariant, start-1)
+		return refused
 	}
 	return slot
 }

@@ -147,7 +147,7 @@ func TestScanAnswerForgives(t *testing.T) {
 	if text, whole := Text(out[1].Of(body), 10); text != "\uFFFD" || !whole {
 		t.Errorf("half a pair decoded to %q", text)
 	}
-	for _, bad := range []string{"", "[]", `{"a":1}x`, "{\"a\":\"\xff\"}", "\xEF\xBB\xBF{}", `{"a":` + strings.Repeat("[", AnswerDepth+1)} {
+	for _, bad := range []string{"", "[]", `{"a":1}x`, "{\"a\":\"\xff\"}", "\xEF\xBB\xBF{}", `{"a":` + strings.Repeat("[", MaxDepth+1)} {
 		var f *fault.Error
 		if err := ScanAnswer([]byte(bad), nil, nil); !errors.As(err, &f) || f.Kind != fault.UpstreamInvalid {
 			t.Errorf("%.20q gave %v", bad, err)
@@ -187,6 +187,24 @@ func TestMembersAreBounded(t *testing.T) {
 	}
 	if err := Scan(object(MaxMembers+1), Limits{Depth: 1}, nil, nil); err == nil || !strings.Contains(err.Error(), flawWords[flawMembers]) {
 		t.Errorf("one member too many gave %v", err)
+	}
+}
+
+func TestDepthIsBounded(t *testing.T) {
+	nested := func(n int) []byte {
+		return []byte(`{"a":` + strings.Repeat("[", n-1) + strings.Repeat("]", n-1) + `}`)
+	}
+	for _, c := range []struct {
+		limit, depth int
+		ok           bool
+	}{{0, 1, false}, {1, 1, true}, {1, 2, false}, {MaxDepth, MaxDepth, true}, {1 << 40, MaxDepth + 1, false}} {
+		body := nested(c.depth)
+		if c.depth == 1 {
+			body = []byte(`{}`)
+		}
+		if err := Scan(body, Limits{Depth: c.limit}, nil, nil); (err == nil) != c.ok {
+			t.Errorf("depth %d under a limit of %d: %v", c.depth, c.limit, err)
+		}
 	}
 }
 
