@@ -412,8 +412,15 @@ func TestTextIsBounded(t *testing.T) {
 		want  string
 		whole bool
 	}{
-		{`"abc"`, 3, "abc", true}, {`"abcd"`, 3, "abc", false}, {`"aé"`, 2, "a", false}, {`"\u00e9"`, 2, "é", true},
-		{`""`, 0, "", true}, {`12`, 9, "", false}, {`null`, 9, "", false}, {``, 9, "", false}, {`"😀"`, 3, "", false},
+		{`"abc"`, 3, "abc", true},
+		{`"abcd"`, 3, "abc", false},
+		{`"aé"`, 2, "a", false},
+		{`"\u00e9"`, 2, "é", true},
+		{`""`, 0, "", true},
+		{`12`, 9, "", false},
+		{`null`, 9, "", false},
+		{``, 9, "", false},
+		{`"😀"`, 3, "", false},
 		{`"` + strings.Repeat(`\u0041`, 1000) + `"`, 10, strings.Repeat("A", 10), false},
 		{`"` + strings.Repeat(`\\`, 1000) + `"`, 5, strings.Repeat(`\`, 5), false},
 		{`"a` + strings.Repeat(`\ud83d\ude00`, 1000) + `"`, 5, "a😀", false},

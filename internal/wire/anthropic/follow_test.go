@@ -73,8 +73,10 @@ func TestStream(t *testing.T) {
 		{"an empty answer commits", events(t, start(opening), ends(closing), stop), "mcE", llm.Summary{Usage: plain, Model: "claude-x", ID: "msg_1", Finish: "end_turn", Complete: true}},
 		{"cut: the first figure of output is no claim", events(t, start(opening), textStart, text), "mmc", llm.Summary{Usage: unknown, Model: "claude-x", ID: "msg_1"}},
 		{"cut after the usage", events(t, start(opening), text, ends(closing)), "mcc", llm.Summary{Usage: plain, Model: "claude-x", ID: "msg_1", Finish: "end_turn"}},
-		{"message_delta without a stop reason", events(t, `{"type":"message_delta","delta":{"stop_reason":null},"usage":{"output_tokens":3}}`), "m",
-			llm.Summary{Usage: llm.Usage{Status: llm.UsageImplausible, Reason: "input tokens are missing", Verbatim: []byte(`{"output_tokens":3}`)}}},
+		{
+			"message_delta without a stop reason", events(t, `{"type":"message_delta","delta":{"stop_reason":null},"usage":{"output_tokens":3}}`), "m",
+			llm.Summary{Usage: llm.Usage{Status: llm.UsageImplausible, Reason: "input tokens are missing", Verbatim: []byte(`{"output_tokens":3}`)}},
+		},
 		{"error", events(t, start(opening), `{"type":"error","error":{"type":"overloaded_error","message":"x"}}`), "me", llm.Summary{Usage: unknown, Model: "claude-x", ID: "msg_1", Failed: true}},
 		{"error without JSON", "event: error\ndata: upstream died\n\n", "e", llm.Summary{Usage: unknown, Failed: true}},
 		{"error under another name", "event: message\ndata: {\"type\":\"error\"}\n\n", "e", llm.Summary{Usage: unknown, Failed: true}},
@@ -115,30 +117,63 @@ func TestUsage(t *testing.T) {
 		{"plain", `{"input_tokens":25,"output_tokens":1}`, `{"output_tokens":15}`, llm.Tokens{llm.Input: 25, llm.Output: 15}, ""},
 		// input_tokens excludes what the cache served: adding or subtracting it again
 		// is how a prompt was billed at seven times its price.
-		{"cache tokens are apart from input (BerriAI/litellm 5443, 11364)", `{"input_tokens":4,"cache_creation_input_tokens":0,"cache_read_input_tokens":187354,"output_tokens":2}`, `{"output_tokens":22}`,
-			llm.Tokens{llm.Input: 4, llm.CacheRead: 187354, llm.Output: 22}, ""},
-		{"cache writes are billed, by duration (QuantumNous/new-api 5756)", `{"input_tokens":2048,"cache_read_input_tokens":1800,"cache_creation_input_tokens":248,"cache_creation":{"ephemeral_5m_input_tokens":148,"ephemeral_1h_input_tokens":100},"output_tokens":1}`, `{"output_tokens":503}`,
-			llm.Tokens{llm.Input: 2048, llm.CacheRead: 1800, llm.CacheWrite5m: 148, llm.CacheWrite1h: 100, llm.Output: 503}, ""},
-		{"cached tokens survive the stream (QuantumNous/new-api 6144)", `{"input_tokens":10,"cache_read_input_tokens":90,"output_tokens":1}`, `{"output_tokens":2}`,
-			llm.Tokens{llm.Input: 10, llm.CacheRead: 90, llm.Output: 2}, ""},
-		{"the final usage counts, not the first (agentgateway 2977)", `{"input_tokens":10,"output_tokens":4}`, `{"input_tokens":10682,"cache_read_input_tokens":0,"cache_creation_input_tokens":0,"output_tokens":510,"server_tool_use":{"web_search_requests":1}}`,
-			llm.Tokens{llm.Input: 10682, llm.Output: 510}, ""},
-		{"streamed messages are not 0 tokens (mozilla-ai/otari 256)", `{"input_tokens":0,"output_tokens":0}`, `{"input_tokens":312,"cache_read_input_tokens":64,"output_tokens":44}`,
-			llm.Tokens{llm.Input: 312, llm.CacheRead: 64, llm.Output: 44}, ""},
-		{"a repeated 0 does not make the prompt free", `{"input_tokens":312,"cache_read_input_tokens":64,"output_tokens":1}`, `{"input_tokens":0,"cache_read_input_tokens":0,"output_tokens":44}`,
-			llm.Tokens{llm.Input: 312, llm.CacheRead: 64, llm.Output: 44}, ""},
+		{
+			"cache tokens are apart from input (BerriAI/litellm 5443, 11364)", `{"input_tokens":4,"cache_creation_input_tokens":0,"cache_read_input_tokens":187354,"output_tokens":2}`, `{"output_tokens":22}`,
+			llm.Tokens{llm.Input: 4, llm.CacheRead: 187354, llm.Output: 22},
+			"",
+		},
+		{
+			"cache writes are billed, by duration (QuantumNous/new-api 5756)", `{"input_tokens":2048,"cache_read_input_tokens":1800,"cache_creation_input_tokens":248,"cache_creation":{"ephemeral_5m_input_tokens":148,"ephemeral_1h_input_tokens":100},"output_tokens":1}`, `{"output_tokens":503}`,
+			llm.Tokens{llm.Input: 2048, llm.CacheRead: 1800, llm.CacheWrite5m: 148, llm.CacheWrite1h: 100, llm.Output: 503},
+			"",
+		},
+		{
+			"cached tokens survive the stream (QuantumNous/new-api 6144)", `{"input_tokens":10,"cache_read_input_tokens":90,"output_tokens":1}`, `{"output_tokens":2}`,
+			llm.Tokens{llm.Input: 10, llm.CacheRead: 90, llm.Output: 2},
+			"",
+		},
+		{
+			"the final usage counts, not the first (agentgateway 2977)", `{"input_tokens":10,"output_tokens":4}`, `{"input_tokens":10682,"cache_read_input_tokens":0,"cache_creation_input_tokens":0,"output_tokens":510,"server_tool_use":{"web_search_requests":1}}`,
+			llm.Tokens{llm.Input: 10682, llm.Output: 510},
+			"",
+		},
+		{
+			"streamed messages are not 0 tokens (mozilla-ai/otari 256)", `{"input_tokens":0,"output_tokens":0}`, `{"input_tokens":312,"cache_read_input_tokens":64,"output_tokens":44}`,
+			llm.Tokens{llm.Input: 312, llm.CacheRead: 64, llm.Output: 44},
+			"",
+		},
+		{
+			"a repeated 0 does not make the prompt free", `{"input_tokens":312,"cache_read_input_tokens":64,"output_tokens":1}`, `{"input_tokens":0,"cache_read_input_tokens":0,"output_tokens":44}`,
+			llm.Tokens{llm.Input: 312, llm.CacheRead: 64, llm.Output: 44},
+			"",
+		},
 		{"the output may be less than the first figure", `{"input_tokens":9,"output_tokens":8}`, `{"output_tokens":4}`, llm.Tokens{llm.Input: 9, llm.Output: 4}, ""},
 		{"writes of no stated duration", `{"input_tokens":9,"cache_creation_input_tokens":50,"output_tokens":1}`, `{"output_tokens":4}`, llm.Tokens{llm.Input: 9, llm.CacheWrite5m: 50, llm.Output: 4}, ""},
-		{"writes that grew", `{"input_tokens":9,"cache_creation_input_tokens":50,"cache_creation":{"ephemeral_5m_input_tokens":20,"ephemeral_1h_input_tokens":30},"output_tokens":1}`, `{"cache_creation_input_tokens":60,"output_tokens":4}`,
-			llm.Tokens{llm.Input: 9, llm.CacheWrite5m: 30, llm.CacheWrite1h: 30, llm.Output: 4}, ""},
-		{"long writes that grew", `{"input_tokens":9,"cache_creation_input_tokens":50,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":50},"output_tokens":1}`, `{"cache_creation_input_tokens":60,"output_tokens":4}`,
-			llm.Tokens{llm.Input: 9, llm.CacheWrite1h: 60, llm.Output: 4}, ""},
-		{"writes only by duration", `{"input_tokens":9,"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":2},"output_tokens":1}`, `{"output_tokens":4}`,
-			llm.Tokens{llm.Input: 9, llm.CacheWrite5m: 1, llm.CacheWrite1h: 2, llm.Output: 4}, ""},
-		{"thinking is part of the output", `{"input_tokens":9,"output_tokens":1}`, `{"output_tokens":100,"output_tokens_details":{"thinking_tokens":80}}`,
-			llm.Tokens{llm.Input: 9, llm.Output: 20, llm.Reasoning: 80}, ""},
-		{"nulls", `{"input_tokens":9,"cache_creation_input_tokens":null,"cache_read_input_tokens":null,"cache_creation":null,"output_tokens":1}`, `{"input_tokens":null,"output_tokens":4,"output_tokens_details":null,"server_tool_use":null}`,
-			llm.Tokens{llm.Input: 9, llm.Output: 4}, ""},
+		{
+			"writes that grew", `{"input_tokens":9,"cache_creation_input_tokens":50,"cache_creation":{"ephemeral_5m_input_tokens":20,"ephemeral_1h_input_tokens":30},"output_tokens":1}`, `{"cache_creation_input_tokens":60,"output_tokens":4}`,
+			llm.Tokens{llm.Input: 9, llm.CacheWrite5m: 30, llm.CacheWrite1h: 30, llm.Output: 4},
+			"",
+		},
+		{
+			"long writes that grew", `{"input_tokens":9,"cache_creation_input_tokens":50,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":50},"output_tokens":1}`, `{"cache_creation_input_tokens":60,"output_tokens":4}`,
+			llm.Tokens{llm.Input: 9, llm.CacheWrite1h: 60, llm.Output: 4},
+			"",
+		},
+		{
+			"writes only by duration", `{"input_tokens":9,"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":2},"output_tokens":1}`, `{"output_tokens":4}`,
+			llm.Tokens{llm.Input: 9, llm.CacheWrite5m: 1, llm.CacheWrite1h: 2, llm.Output: 4},
+			"",
+		},
+		{
+			"thinking is part of the output", `{"input_tokens":9,"output_tokens":1}`, `{"output_tokens":100,"output_tokens_details":{"thinking_tokens":80}}`,
+			llm.Tokens{llm.Input: 9, llm.Output: 20, llm.Reasoning: 80},
+			"",
+		},
+		{
+			"nulls", `{"input_tokens":9,"cache_creation_input_tokens":null,"cache_read_input_tokens":null,"cache_creation":null,"output_tokens":1}`, `{"input_tokens":null,"output_tokens":4,"output_tokens_details":null,"server_tool_use":null}`,
+			llm.Tokens{llm.Input: 9, llm.Output: 4},
+			"",
+		},
 
 		{"negative input (QuantumNous/new-api 5003)", `{"input_tokens":-9,"output_tokens":1}`, `{"output_tokens":4}`, llm.Tokens{}, "negative input tokens"},
 		{"fraction", `{"input_tokens":9.5,"output_tokens":1}`, `{"output_tokens":4}`, llm.Tokens{}, "input tokens is not an integer"},
@@ -187,9 +222,14 @@ func TestBodies(t *testing.T) {
 		want llm.Summary
 		err  string
 	}{
-		{"message", wire.Messages, `{"id":"msg_1","type":"message","model":"claude-x","content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn","usage":` + use + `}`,
-			llm.Summary{Usage: llm.Usage{Status: llm.UsageClaimed, Tokens: llm.Tokens{llm.Input: 10, llm.CacheRead: 3, llm.CacheWrite5m: 5, llm.Output: 7}, Verbatim: []byte(use)},
-				ID: "msg_1", Model: "claude-x", Finish: "end_turn", Complete: true}, ""},
+		{
+			"message", wire.Messages, `{"id":"msg_1","type":"message","model":"claude-x","content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn","usage":` + use + `}`,
+			llm.Summary{
+				Usage: llm.Usage{Status: llm.UsageClaimed, Tokens: llm.Tokens{llm.Input: 10, llm.CacheRead: 3, llm.CacheWrite5m: 5, llm.Output: 7}, Verbatim: []byte(use)},
+				ID:    "msg_1", Model: "claude-x", Finish: "end_turn", Complete: true,
+			},
+			"",
+		},
 		{"without usage", wire.Messages, `{"id":"msg_1","content":[]}`, llm.Summary{Usage: unknown, ID: "msg_1", Complete: true}, ""},
 		{"an error is not an answer (QuantumNous/new-api 3110)", wire.Messages, `{"type":"error","error":{"type":"api_error","message":"so sorry"}}`, llm.Summary{Usage: unknown, Failed: true}, ""},
 		{"no content", wire.Messages, `{"id":"msg_1","type":"message"}`, llm.Summary{}, "no content"},

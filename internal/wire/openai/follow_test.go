@@ -73,43 +73,75 @@ func TestChatStream(t *testing.T) {
 		choices             int64
 		want                llm.Summary
 	}{
-		{"ordinary", ": comment\n\n" + data(delta(`{"role":"assistant","content":""}`), delta(`{"content":"Hi"}`), finish, usage, `[DONE]`), "pmccuE", 1,
-			llm.Summary{Usage: claimed(tokens, 9, 12), Model: "gpt-x", ID: "c1", Finish: "stop", Complete: true}},
-		{"without usage", data(delta(`{"content":"Hi"}`), finish, `[DONE]`), "ccE", 1,
-			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1", Finish: "stop", Complete: true}},
-		{"cut before the end", data(delta(`{"content":"Hi"}`)), "c", 1,
-			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1"}},
-		{"no [DONE] but finished", data(delta(`{"content":"Hi"}`), finish), "cc", 1,
-			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1", Finish: "stop", Complete: true}},
-		{"one of two choices finished", data(delta(`{"content":"Hi"}`), finish), "cc", 2,
-			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1", Finish: "stop"}},
-		{"both choices finished", data(finish, `{"choices":[{"index":1,"delta":{"content":"x"},"finish_reason":"length"}]}`), "cc", 2,
-			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1", Finish: "stop", Complete: true}},
-		{"a choice that nobody asked for is open", data(delta(`{}`), `{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}`), "mc", 1,
-			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1", Finish: "stop"}},
-		{"an empty answer commits", data(delta(`{"role":"assistant","content":""}`), finish, `[DONE]`), "mcE", 1,
-			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1", Finish: "stop", Complete: true}},
-		{"finish reason of empty text", data(`{"choices":[{"index":0,"delta":{"content":""},"finish_reason":""}]}`), "m", 1,
-			llm.Summary{Usage: unknown}},
-		{"usage on every chunk (vLLM)", data(
-			`{"id":"v","model":"q","choices":[{"index":0,"delta":{"role":"assistant","content":""}}],"usage":{"prompt_tokens":5,"completion_tokens":0,"total_tokens":5}}`,
-			`{"id":"v","model":"q","choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}`,
-			`{"id":"v","model":"q","choices":[{"index":0,"delta":{"content":"b"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}`,
-			`{"id":"v","model":"q","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}`, `[DONE]`), "mccuE", 1,
-			llm.Summary{Usage: claimed(`{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}`, 5, 2), Model: "q", ID: "v", Finish: "stop", Complete: true}},
-		{"usage with the finish (llama.cpp)", data(`{"choices":[{"finish_reason":"length","index":0,"delta":{}}],"usage":` + tokens + `,"timings":{"prompt_n":9}}`), "c", 1,
-			llm.Summary{Usage: claimed(tokens, 9, 12), Finish: "length", Complete: true}},
-		{"cached tokens in a stream (QuantumNous/new-api 6144)", data(finish, `{"choices":[],"usage":{"prompt_tokens":100,"completion_tokens":2,"total_tokens":102,"prompt_tokens_details":{"cached_tokens":90}}}`), "cu", 1,
-			llm.Summary{Usage: llm.Usage{Status: llm.UsageClaimed, Tokens: llm.Tokens{llm.Input: 10, llm.CacheRead: 90, llm.Output: 2}, Verbatim: []byte(`{"prompt_tokens":100,"completion_tokens":2,"total_tokens":102,"prompt_tokens_details":{"cached_tokens":90}}`)}, Model: "gpt-x", ID: "c1", Finish: "stop", Complete: true}},
-		{"an empty stream is unknown, not charged (QuantumNous/new-api 4199)", data(`{"id":"c1","choices":[],"prompt_filter_results":[],"usage":null}`), "m", 1,
-			llm.Summary{Usage: unknown, ID: "c1"}},
+		{
+			"ordinary", ": comment\n\n" + data(delta(`{"role":"assistant","content":""}`), delta(`{"content":"Hi"}`), finish, usage, `[DONE]`), "pmccuE", 1,
+			llm.Summary{Usage: claimed(tokens, 9, 12), Model: "gpt-x", ID: "c1", Finish: "stop", Complete: true},
+		},
+		{
+			"without usage", data(delta(`{"content":"Hi"}`), finish, `[DONE]`), "ccE", 1,
+			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1", Finish: "stop", Complete: true},
+		},
+		{
+			"cut before the end", data(delta(`{"content":"Hi"}`)), "c", 1,
+			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1"},
+		},
+		{
+			"no [DONE] but finished", data(delta(`{"content":"Hi"}`), finish), "cc", 1,
+			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1", Finish: "stop", Complete: true},
+		},
+		{
+			"one of two choices finished", data(delta(`{"content":"Hi"}`), finish), "cc", 2,
+			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1", Finish: "stop"},
+		},
+		{
+			"both choices finished", data(finish, `{"choices":[{"index":1,"delta":{"content":"x"},"finish_reason":"length"}]}`), "cc", 2,
+			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1", Finish: "stop", Complete: true},
+		},
+		{
+			"a choice that nobody asked for is open", data(delta(`{}`), `{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}`), "mc", 1,
+			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1", Finish: "stop"},
+		},
+		{
+			"an empty answer commits", data(delta(`{"role":"assistant","content":""}`), finish, `[DONE]`), "mcE", 1,
+			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1", Finish: "stop", Complete: true},
+		},
+		{
+			"finish reason of empty text", data(`{"choices":[{"index":0,"delta":{"content":""},"finish_reason":""}]}`), "m", 1,
+			llm.Summary{Usage: unknown},
+		},
+		{
+			"usage on every chunk (vLLM)", data(
+				`{"id":"v","model":"q","choices":[{"index":0,"delta":{"role":"assistant","content":""}}],"usage":{"prompt_tokens":5,"completion_tokens":0,"total_tokens":5}}`,
+				`{"id":"v","model":"q","choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}`,
+				`{"id":"v","model":"q","choices":[{"index":0,"delta":{"content":"b"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}`,
+				`{"id":"v","model":"q","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}`, `[DONE]`), "mccuE", 1,
+			llm.Summary{Usage: claimed(`{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}`, 5, 2), Model: "q", ID: "v", Finish: "stop", Complete: true},
+		},
+		{
+			"usage with the finish (llama.cpp)", data(`{"choices":[{"finish_reason":"length","index":0,"delta":{}}],"usage":` + tokens + `,"timings":{"prompt_n":9}}`), "c", 1,
+			llm.Summary{Usage: claimed(tokens, 9, 12), Finish: "length", Complete: true},
+		},
+		{
+			"cached tokens in a stream (QuantumNous/new-api 6144)", data(finish, `{"choices":[],"usage":{"prompt_tokens":100,"completion_tokens":2,"total_tokens":102,"prompt_tokens_details":{"cached_tokens":90}}}`), "cu", 1,
+			llm.Summary{Usage: llm.Usage{Status: llm.UsageClaimed, Tokens: llm.Tokens{llm.Input: 10, llm.CacheRead: 90, llm.Output: 2}, Verbatim: []byte(`{"prompt_tokens":100,"completion_tokens":2,"total_tokens":102,"prompt_tokens_details":{"cached_tokens":90}}`)}, Model: "gpt-x", ID: "c1", Finish: "stop", Complete: true},
+		},
+		{
+			"an empty stream is unknown, not charged (QuantumNous/new-api 4199)", data(`{"id":"c1","choices":[],"prompt_filter_results":[],"usage":null}`), "m", 1,
+			llm.Summary{Usage: unknown, ID: "c1"},
+		},
 		{"usage without choices at all", data(`{"usage":` + tokens + `}`), "u", 1, llm.Summary{Usage: claimed(tokens, 9, 12)}},
-		{"a worse claim replaces a better", data(usage, `{"choices":[],"usage":{"prompt_tokens":-1,"completion_tokens":1}}`), "uu", 1,
-			llm.Summary{Usage: llm.Usage{Status: llm.UsageImplausible, Reason: "negative prompt tokens", Verbatim: []byte(`{"prompt_tokens":-1,"completion_tokens":1}`)}, Model: "gpt-x", ID: "c1"}},
-		{"error in a chunk", data(delta(`{"content":"Hi"}`), `{"error":{"message":"overloaded","code":503}}`), "ce", 1,
-			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1", Failed: true}},
-		{"error with usage", data(`{"error":{"message":"x"},"choices":[],"usage":` + tokens + `}`), "e", 1,
-			llm.Summary{Usage: claimed(tokens, 9, 12), Failed: true}},
+		{
+			"a worse claim replaces a better", data(usage, `{"choices":[],"usage":{"prompt_tokens":-1,"completion_tokens":1}}`), "uu", 1,
+			llm.Summary{Usage: llm.Usage{Status: llm.UsageImplausible, Reason: "negative prompt tokens", Verbatim: []byte(`{"prompt_tokens":-1,"completion_tokens":1}`)}, Model: "gpt-x", ID: "c1"},
+		},
+		{
+			"error in a chunk", data(delta(`{"content":"Hi"}`), `{"error":{"message":"overloaded","code":503}}`), "ce", 1,
+			llm.Summary{Usage: unknown, Model: "gpt-x", ID: "c1", Failed: true},
+		},
+		{
+			"error with usage", data(`{"error":{"message":"x"},"choices":[],"usage":` + tokens + `}`), "e", 1,
+			llm.Summary{Usage: claimed(tokens, 9, 12), Failed: true},
+		},
 		{"error event", "event: error\ndata: oops\n\n", "e", 1, llm.Summary{Usage: unknown, Failed: true}},
 		{"no error after all", data(`{"error":null,"choices":[]}`, `{"error":"","choices":[]}`, `{"error":false}`), "mmm", 1, llm.Summary{Usage: unknown}},
 		{"kinds of content", data(delta(`{"reasoning_content":"x"}`), delta(`{"reasoning":"x","content":null}`), delta(`{"refusal":"no"}`), delta(`{"function_call":{"name":"f"}}`),
@@ -120,8 +152,10 @@ func TestChatStream(t *testing.T) {
 		{"not in the dialect", data(`hello`, `[]`, `{"choices":{}}`, `{"choices":[1]}`, `{"choices":[]`, `"x"`, `[DONE]x`, ` `), "iiiiiiii", 1, llm.Summary{Usage: unknown}},
 		{"[DONE] with spaces", data(` [DONE] `), "E", 1, llm.Summary{Usage: unknown, Complete: true}},
 		{"named without data", "event: foo\n\nid: 7\n\n", "mp", 1, llm.Summary{Usage: unknown}},
-		{"hostile names are bounded", data(`{"id":"` + strings.Repeat("é", 300) + `","model":"a\u001b\ud83d","choices":[{"finish_reason":"` + strings.Repeat("f", 300) + `"}]}`), "c", 1,
-			llm.Summary{Usage: unknown, ID: strings.Repeat("é", 128), Model: "a\x1b\uFFFD", Finish: strings.Repeat("f", 256), Complete: true}},
+		{
+			"hostile names are bounded", data(`{"id":"` + strings.Repeat("é", 300) + `","model":"a\u001b\ud83d","choices":[{"finish_reason":"` + strings.Repeat("f", 300) + `"}]}`), "c", 1,
+			llm.Summary{Usage: unknown, ID: strings.Repeat("é", 128), Model: "a\x1b\uFFFD", Finish: strings.Repeat("f", 256), Complete: true},
+		},
 	} {
 		f := Dialect{}.Follow(&wire.Call{Endpoint: wire.Chat, Choices: c.choices})
 		if kinds := follow(t, f, c.stream); kinds != c.kinds {
@@ -145,26 +179,36 @@ func TestResponsesStream(t *testing.T) {
 		name, stream, kinds string
 		want                llm.Summary
 	}{
-		{"ordinary", events(t, open, `{"type":"response.in_progress","response":{}}`,
-			`{"type":"response.output_item.added","output_index":0,"item":{"id":"msg","type":"message","status":"in_progress","content":[]}}`,
-			`{"type":"response.content_part.added","part":{"type":"output_text","text":""}}`,
-			`{"type":"response.output_text.delta","delta":"Hi"}`, `{"type":"response.output_text.done","text":"Hi"}`, end("completed", "")), "mmmmccE",
-			llm.Summary{Usage: claimed(use, 36, 87), Model: "gpt-r", ID: "r1", Finish: "completed", Complete: true}},
+		{
+			"ordinary", events(t, open, `{"type":"response.in_progress","response":{}}`,
+				`{"type":"response.output_item.added","output_index":0,"item":{"id":"msg","type":"message","status":"in_progress","content":[]}}`,
+				`{"type":"response.content_part.added","part":{"type":"output_text","text":""}}`,
+				`{"type":"response.output_text.delta","delta":"Hi"}`, `{"type":"response.output_text.done","text":"Hi"}`, end("completed", "")), "mmmmccE",
+			llm.Summary{Usage: claimed(use, 36, 87), Model: "gpt-r", ID: "r1", Finish: "completed", Complete: true},
+		},
 		{"kinds of content", events(t, `{"type":"response.reasoning_text.delta","delta":"x"}`, `{"type":"response.reasoning_summary_text.delta","delta":"x"}`,
 			`{"type":"response.function_call_arguments.delta","delta":"{"}`, `{"type":"response.output_item.added","item":{"type":"function_call","name":"f"}}`,
 			`{"type":"response.refusal.delta","delta":"x"}`, `{"type":"response.brand_new.thing"}`), "cccccc", llm.Summary{Usage: unknown}},
 		{"kinds of nothing", events(t, `{"type":"response.output_text.delta","delta":""}`, `{"type":"response.output_item.added","item":{"type":"reasoning","summary":[]}}`,
 			`{"type":"response.output_item.added"}`, `{"type":"response.queued","response":{"status":"queued"}}`, `{"type":"codex.rate_limits","x":1}`, `{"type":"keepalive"}`), "mmmmmp", llm.Summary{Usage: unknown}},
-		{"incomplete", events(t, end("incomplete", `,"incomplete_details":{"reason":"max_output_tokens"}`)), "E",
-			llm.Summary{Usage: claimed(use, 36, 87), Model: "gpt-r", ID: "r1", Finish: "max_output_tokens", Complete: true}},
-		{"failed", events(t, open, end("failed", `,"error":{"code":"server_error","message":"x"}`)), "mE",
-			llm.Summary{Usage: claimed(use, 36, 87), Model: "gpt-r", ID: "r1", Finish: "failed", Complete: true, Failed: true}},
-		{"cancelled", events(t, end("cancelled", "")), "E",
-			llm.Summary{Usage: claimed(use, 36, 87), Model: "gpt-r", ID: "r1", Finish: "cancelled", Complete: true}},
+		{
+			"incomplete", events(t, end("incomplete", `,"incomplete_details":{"reason":"max_output_tokens"}`)), "E",
+			llm.Summary{Usage: claimed(use, 36, 87), Model: "gpt-r", ID: "r1", Finish: "max_output_tokens", Complete: true},
+		},
+		{
+			"failed", events(t, open, end("failed", `,"error":{"code":"server_error","message":"x"}`)), "mE",
+			llm.Summary{Usage: claimed(use, 36, 87), Model: "gpt-r", ID: "r1", Finish: "failed", Complete: true, Failed: true},
+		},
+		{
+			"cancelled", events(t, end("cancelled", "")), "E",
+			llm.Summary{Usage: claimed(use, 36, 87), Model: "gpt-r", ID: "r1", Finish: "cancelled", Complete: true},
+		},
 		{"error", events(t, open, `{"type":"error","code":"x","message":"y","param":null,"sequence_number":1}`), "me", llm.Summary{Usage: unknown, Model: "gpt-r", ID: "r1", Failed: true}},
 		{"error without a type", data(`{"error":{"message":"x"}}`), "e", llm.Summary{Usage: unknown, Failed: true}},
-		{"unnamed events count by their type", data(open, `{"type":"response.output_text.delta","delta":"x"}`, end("completed", ""), `[DONE]`), "mcEE",
-			llm.Summary{Usage: claimed(use, 36, 87), Model: "gpt-r", ID: "r1", Finish: "completed", Complete: true}},
+		{
+			"unnamed events count by their type", data(open, `{"type":"response.output_text.delta","delta":"x"}`, end("completed", ""), `[DONE]`), "mcEE",
+			llm.Summary{Usage: claimed(use, 36, 87), Model: "gpt-r", ID: "r1", Finish: "completed", Complete: true},
+		},
 		{"[DONE] alone completes nothing", data(open, `[DONE]`), "mE", llm.Summary{Usage: unknown, Model: "gpt-r", ID: "r1"}},
 		{"cut", events(t, open, `{"type":"response.output_text.delta","delta":"x"}`), "mc", llm.Summary{Usage: unknown, Model: "gpt-r", ID: "r1"}},
 		{"another dialect", data(delta(`{"content":"Hi"}`), `x`, `{"type":7}`), "iii", llm.Summary{Usage: unknown}},
@@ -187,21 +231,30 @@ func TestBodies(t *testing.T) {
 		want llm.Summary
 		err  string
 	}{
-		{"chat", wire.Chat, `{"id":"c","model":"m","choices":[{"finish_reason":"tool_calls","message":{"role":"assistant"}}],"usage":` + tokens + "}\n",
-			llm.Summary{Usage: claimed(tokens, 9, 12), ID: "c", Model: "m", Finish: "tool_calls", Complete: true}, ""},
+		{
+			"chat", wire.Chat, `{"id":"c","model":"m","choices":[{"finish_reason":"tool_calls","message":{"role":"assistant"}}],"usage":` + tokens + "}\n",
+			llm.Summary{Usage: claimed(tokens, 9, 12), ID: "c", Model: "m", Finish: "tool_calls", Complete: true},
+			"",
+		},
 		{"an error is not an answer (QuantumNous/new-api 3110)", wire.Chat, `{"error":{"message":"no credit, very sorry"}}`, llm.Summary{Usage: unknown, Failed: true}, ""},
 		{"chat without choices", wire.Chat, `{"id":"c"}`, llm.Summary{}, "no choices"},
 		{"chat of another kind", wire.Chat, `{"choices":["x"]}`, llm.Summary{}, "no object"},
 		{"not JSON", wire.Chat, `<html>`, llm.Summary{}, "not a JSON object"},
 		{"cut", wire.Chat, `{"id":"c","choices":[{"me`, llm.Summary{}, "ends within"},
-		{"responses", wire.Responses, `{"id":"r","model":"m","status":"completed","error":null,"output":[],"usage":null}`,
-			llm.Summary{Usage: unknown, ID: "r", Model: "m", Finish: "completed", Complete: true}, ""},
+		{
+			"responses", wire.Responses, `{"id":"r","model":"m","status":"completed","error":null,"output":[],"usage":null}`,
+			llm.Summary{Usage: unknown, ID: "r", Model: "m", Finish: "completed", Complete: true},
+			"",
+		},
 		{"responses in the background", wire.Responses, `{"id":"r","status":"queued","output":[]}`, llm.Summary{Usage: unknown, ID: "r", Complete: true}, ""},
 		{"responses failed", wire.Responses, `{"id":"r","status":"failed","error":{"code":"x"},"output":[]}`, llm.Summary{Usage: unknown, ID: "r", Finish: "failed", Failed: true}, ""},
 		{"responses without output", wire.Responses, `{"id":"r"}`, llm.Summary{}, "no output"},
 		{"responses cut", wire.Responses, `{"id":"r"`, llm.Summary{}, "ends within"},
-		{"embeddings", wire.Embeddings, `{"object":"list","data":[{"embedding":"AAAA"}],"model":"e","usage":{"prompt_tokens":8,"total_tokens":8}}`,
-			llm.Summary{Usage: claimed(`{"prompt_tokens":8,"total_tokens":8}`, 8, 0), Model: "e", Complete: true}, ""},
+		{
+			"embeddings", wire.Embeddings, `{"object":"list","data":[{"embedding":"AAAA"}],"model":"e","usage":{"prompt_tokens":8,"total_tokens":8}}`,
+			llm.Summary{Usage: claimed(`{"prompt_tokens":8,"total_tokens":8}`, 8, 0), Model: "e", Complete: true},
+			"",
+		},
 		{"embeddings failed", wire.Embeddings, `{"error":"x"}`, llm.Summary{Usage: unknown, Failed: true}, ""},
 		{"embeddings without data", wire.Embeddings, `{}`, llm.Summary{}, "no data"},
 		{"embeddings cut", wire.Embeddings, `{`, llm.Summary{}, "ends within"},
