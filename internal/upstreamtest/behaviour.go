@@ -129,9 +129,11 @@ var knobs = []Knob{
 	{"empty", "1: no body", flag(func(b *Behaviour) *bool { return &b.Empty })},
 	{"no-done", "1: no end of stream", flag(func(b *Behaviour) *bool { return &b.NoDone })},
 	{"content-type", "TEXT: declared content type", text(func(b *Behaviour) *string { return &b.MIME })},
-	{"usage", "none|each|finish|negative|cached|reasoning|huge|fraction|exponent|text",
+	{
+		"usage", "none|each|finish|negative|cached|reasoning|huge|fraction|exponent|text",
 		choice(func(b *Behaviour) *Usage { return &b.Usage }, UsageNone, UsageEach, UsageFinish, UsageNegative,
-			UsageCached, UsageReasoning, UsageHuge, UsageFraction, UsageExponent, UsageText)},
+			UsageCached, UsageReasoning, UsageHuge, UsageFraction, UsageExponent, UsageText),
+	},
 	{"cached", "N tokens read from a cache", func(b *Behaviour, v string) (err error) { b.Cached, err = count(v, 1<<40); return err }},
 	{"cache-write", "N tokens written to the 5m cache", func(b *Behaviour, v string) (err error) { b.CacheWrite, err = count(v, 1<<40); return err }},
 	{"cache-hour", "N tokens written to the 1h cache", func(b *Behaviour, v string) (err error) { b.CacheHour, err = count(v, 1<<40); return err }},

@@ -368,8 +368,10 @@ func testUsage(t *testing.T, s *Server) {
 }
 
 func TestParseBehaviour(t *testing.T) {
-	for _, bad := range []string{"x=1", "status", "status=200", "status=abc", "gap=5", "gap=-1s", "cut=-1", "how=softly", "usage=some",
-		"gzip=maybe", "echo=all", "eol=lf", "frames=0", "oversize=-1"} {
+	for _, bad := range []string{
+		"x=1", "status", "status=200", "status=abc", "gap=5", "gap=-1s", "cut=-1", "how=softly", "usage=some",
+		"gzip=maybe", "echo=all", "eol=lf", "frames=0", "oversize=-1",
+	} {
 		if b, err := ParseBehaviour(Behaviour{}, bad); err == nil {
 			t.Errorf("%q became %+v", bad, b)
 		}

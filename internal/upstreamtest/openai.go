@@ -36,8 +36,10 @@ func routeOpenAI(x *exchange) (reply, *fault) {
 		return reply{}, f
 	}
 	if x.r.Method != method {
-		return reply{}, &fault{status: http.StatusMethodNotAllowed, class: "invalid_request_error", kind: "method_not_supported",
-			message: fmt.Sprintf("Not allowed to %s on %s. (HINT: Perhaps you meant to use a different HTTP method?)", x.r.Method, x.r.URL.Path)}
+		return reply{}, &fault{
+			status: http.StatusMethodNotAllowed, class: "invalid_request_error", kind: "method_not_supported",
+			message: fmt.Sprintf("Not allowed to %s on %s. (HINT: Perhaps you meant to use a different HTTP method?)", x.r.Method, x.r.URL.Path),
+		}
 	}
 	if post {
 		if f := openAIContentType(x.r.Header.Get("Content-Type")); f != nil {
@@ -58,8 +60,10 @@ func openAIAuth(x *exchange) *fault {
 		return &fault{status: http.StatusUnauthorized, class: "invalid_request_error", message: "You didn't provide an API key. " +
 			"You need to provide your API key in an Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY)."}
 	case got != key:
-		return &fault{status: http.StatusUnauthorized, class: "invalid_request_error", kind: "invalid_api_key",
-			message: "Incorrect API key provided: " + mask(got) + ". You can find your API key at https://platform.openai.com/account/api-keys."}
+		return &fault{
+			status: http.StatusUnauthorized, class: "invalid_request_error", kind: "invalid_api_key",
+			message: "Incorrect API key provided: " + mask(got) + ". You can find your API key at https://platform.openai.com/account/api-keys.",
+		}
 	}
 	return nil
 }
@@ -160,8 +164,10 @@ func openAIModel(x *exchange, id string) (Model, *fault) {
 	}
 	m, ok := x.s.model(id)
 	if !ok {
-		return m, &fault{status: http.StatusNotFound, class: "invalid_request_error", kind: "model_not_found",
-			message: fmt.Sprintf("The model `%s` does not exist or you do not have access to it.", id)}
+		return m, &fault{
+			status: http.StatusNotFound, class: "invalid_request_error", kind: "model_not_found",
+			message: fmt.Sprintf("The model `%s` does not exist or you do not have access to it.", id),
+		}
 	}
 	return m, nil
 }

@@ -51,8 +51,10 @@ func TestOpenAIHeaders(t *testing.T) {
 	s := start(t, Config{})
 	one := ok(t, s, "/v1/chat/completions", chatBody("x", ""))
 	two := ok(t, s, "/v1/chat/completions", chatBody("x", ""))
-	for _, name := range []string{"X-Request-Id", "Openai-Organization", "Openai-Processing-Ms", "Openai-Version", "Cf-Ray", "Alt-Svc",
-		"Access-Control-Allow-Origin", "Strict-Transport-Security", "X-Ratelimit-Remaining-Tokens"} {
+	for _, name := range []string{
+		"X-Request-Id", "Openai-Organization", "Openai-Processing-Ms", "Openai-Version", "Cf-Ray", "Alt-Svc",
+		"Access-Control-Allow-Origin", "Strict-Transport-Security", "X-Ratelimit-Remaining-Tokens",
+	} {
 		if one.Header.Get(name) == "" {
 			t.Errorf("no %s", name)
 		}
