@@ -51,12 +51,15 @@ const Local = "local"
 
 // Declared is the card for upstreams that an operator runs: every class costs 0
 // because the operator says so, not because nothing is known.
-func Declared() Card {
-	r := make(Rates, llm.NumClasses)
-	for c := range llm.NumClasses {
-		r[c] = 0
-	}
-	return Card{ID: "declared-local", Provider: Local, Model: "*", Source: "declared by the operator", Rates: r}
+// Nobody may change its rates.
+func Declared() Card { return declared }
+
+var declared = Card{
+	ID: "declared-local", Provider: Local, Model: "*", Source: "declared by the operator",
+	Rates: Rates{
+		llm.Input: 0, llm.CacheRead: 0, llm.CacheWrite5m: 0, llm.CacheWrite1h: 0, llm.Output: 0,
+		llm.Reasoning: 0, llm.AudioIn: 0, llm.AudioOut: 0, llm.ImageIn: 0,
+	},
 }
 
 // rate finds the price of a class for a prompt of the given size. Reasoning
