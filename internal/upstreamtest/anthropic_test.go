@@ -66,11 +66,11 @@ func TestMessagesStream(t *testing.T) {
 	equal(t, "content at the start", begin.len("message.content"), 0)
 	equal(t, "stop_reason at the start", begin.at("message.stop_reason"), nil)
 	equal(t, "input_tokens", begin.num("message.usage.input_tokens"), unary.num("usage.input_tokens"))
-	text := ""
+	var text strings.Builder
 	for _, e := range all {
-		text += decode(t, []byte(e.data)).text("delta.text")
+		text.WriteString(decode(t, []byte(e.data)).text("delta.text"))
 	}
-	equal(t, "text", text, unary.text("content.0.text"))
+	equal(t, "text", text.String(), unary.text("content.0.text"))
 	end := decode(t, []byte(all[len(all)-2].data))
 	equal(t, "stop_reason", end.text("delta.stop_reason"), "end_turn")
 	equal(t, "output_tokens", end.num("usage.output_tokens"), unary.num("usage.output_tokens"))

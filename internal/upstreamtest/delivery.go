@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -51,9 +52,7 @@ func send(ctx context.Context, w http.ResponseWriter, b Behaviour, r reply) Endi
 		w.WriteHeader(http.StatusEarlyHints)
 		w.Header().Del("Link")
 	}
-	for name, values := range r.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), r.header)
 	if b.Gzip {
 		w.Header().Set("Content-Encoding", "gzip")
 	}
@@ -254,7 +253,7 @@ func (d *delivery) flush() bool {
 	if d.gz != nil && d.gz.Flush() != nil {
 		return false
 	}
-	return d.rc.Flush() == nil && d.ctx.Err() == nil
+	return d.rc.Flush() == nil
 }
 
 func (d *delivery) finish() Outcome {

@@ -88,9 +88,9 @@ func TestChatStream(t *testing.T) {
 	unary := decode(t, ok(t, s, "/v1/chat/completions", chatBody("stream me", "")).body)
 	plain := chatStream(t, ok(t, s, "/v1/chat/completions", chatBody("stream me", `,"stream":true`)))
 	equal(t, "first role", plain[0].text("choices.0.delta.role"), "assistant")
-	text := ""
+	var text strings.Builder
 	for i, c := range plain {
-		text += c.text("choices.0.delta.content")
+		text.WriteString(c.text("choices.0.delta.content"))
 		equal(t, "id", c.text("id"), plain[0].text("id"))
 		if c.has("usage") {
 			t.Errorf("chunk %d has a usage that nobody asked for", i)
@@ -101,7 +101,7 @@ func TestChatStream(t *testing.T) {
 		last := i == len(plain)-1
 		equal(t, "finish_reason present", c.at("choices.0.finish_reason") != nil, last)
 	}
-	equal(t, "streamed text", text, unary.text("choices.0.message.content"))
+	equal(t, "streamed text", text.String(), unary.text("choices.0.message.content"))
 
 	asked := chatStream(t, ok(t, s, "/v1/chat/completions",
 		chatBody("stream me", `,"stream":true,"stream_options":{"include_usage":true,"include_obfuscation":false}`)))
@@ -269,7 +269,7 @@ func TestResponses(t *testing.T) {
 	}
 
 	var kinds []string
-	streamed := ""
+	var streamed strings.Builder
 	all := events(t, ok(t, s, "/v1/responses", body+`,"stream":true}`).body)
 	for i, e := range all {
 		d := decode(t, []byte(e.data))
@@ -277,14 +277,14 @@ func TestResponses(t *testing.T) {
 		equal(t, "sequence_number", d.num("sequence_number"), strconv.Itoa(i))
 		kinds = append(kinds, e.name)
 		if e.name == "response.output_text.delta" {
-			streamed += d.text("delta")
+			streamed.WriteString(d.text("delta"))
 		}
 	}
 	want := order([]string{"response.content_part.added", "response.output_text.delta", "response.output_text.done", "response.content_part.done"}, 8)
 	if !slices.Equal(kinds, want) {
 		t.Errorf("events %q, want %q", kinds, want)
 	}
-	equal(t, "streamed text", streamed, text)
+	equal(t, "streamed text", streamed.String(), text)
 	last := decode(t, []byte(all[len(all)-1].data))
 	equal(t, "usage", last.num("response.usage.total_tokens"), v.num("usage.total_tokens"))
 	equal(t, "usage before the end", decode(t, []byte(all[0].data)).at("response.usage"), nil)
