@@ -2,7 +2,7 @@
 
 GO       ?= go
 FUZZTIME ?= 60s
-VERSION  := $(shell git describe --tags --exact-match 2>/dev/null)
+VERSION  := $(shell git describe --tags --exact-match 2>/dev/null || git describe --always --dirty --exclude '*' --abbrev=12 2>/dev/null | sed s/^/devel-/)
 
 .DEFAULT_GOAL := help
 .PHONY: build run test check lab lab-status lab-stop sdk bench fuzz clean help

@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--slots", type=int, default=4, help="requests answered at once")
     parser.add_argument("--context", type=int, default=2048, help="tokens per slot")
+    parser.add_argument("--temperature", type=float, default=0.8, help="for requests that name none")
     args = parser.parse_args()
 
     # Blocked before the server starts its threads, so that only sigwait below receives them.
@@ -37,6 +38,7 @@ def main() -> None:
     params.n_parallel = args.slots
     params.n_ctx = args.slots * args.context
     params.cpuparams.n_threads = os.cpu_count() or 2
+    params.sampling.temp = args.temperature
     params.cache_ram_mib = 0
     params.embedding = True
     params.pooling_type = llama.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
