@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sallyport/internal/fault"
+	"sallyport/internal/label"
 	"sallyport/internal/llm"
 	"sallyport/internal/policy"
 	"sallyport/internal/record"
@@ -29,6 +30,7 @@ type attempt struct {
 	dropUsage bool        // usage was asked for by us alone: its frame is taken out again
 	follower  wire.Follower
 
+	start     int64 // microseconds
 	state     llm.Terminal
 	status    int          // HTTP status of the upstream; 0 when none came
 	fault     *fault.Error // what the client is told, when nothing better came
@@ -42,22 +44,17 @@ type attempt struct {
 func (x *Exchange) attempts() *attempt {
 	end := time.Now().Add(x.snapshot.Limits.Total)
 	if x.call.Stream {
-		quiet := x.reply.keepAlive(x.snapshot.Limits.Heartbeat)
-		defer quiet()
+		x.reply.keepAlive(x.snapshot.Limits.Heartbeat)
+		defer x.reply.quiet()
 	}
 	var last *attempt
 	for i, c := range x.candidates {
 		if i > 0 && !x.again(i+1, c) {
 			break
 		}
-		start := now()
+		x.mayOwe = x.mayOwe || last != nil && !last.unbilled()
 		last = x.try(c, end)
-		x.record.Upstream, x.record.Target = string(c.Upstream), c.Model
-		x.record.Attempts = append(x.record.Attempts, record.Try{
-			N: int64(i + 1), Upstream: string(c.Upstream), Model: c.Model,
-			State: string(last.state), Status: int64(last.status), Start: start, End: now(),
-		})
-		x.gateway.metrics.attempt(last)
+		x.tried(last)
 		if last.committed || x.request.Context().Err() != nil || !time.Now().Before(end) || !last.next() {
 			break
 		}
@@ -70,13 +67,29 @@ func (x *Exchange) attempts() *attempt {
 	return last
 }
 
+// tried notes how an attempt went.
+func (x *Exchange) tried(a *attempt) {
+	c := a.candidate
+	x.record.Upstream, x.record.Target = string(c.Upstream), c.Model
+	x.record.Attempts = append(x.record.Attempts, record.Try{
+		N: int64(len(x.record.Attempts) + 1), Upstream: string(c.Upstream), Model: c.Model,
+		State: string(a.state), Status: int64(a.status), Start: a.start, End: now(),
+	})
+	x.gateway.metrics.attempt(a)
+}
+
 // again asks policy anew and records the next attempt; false ends the chain.
 func (x *Exchange) again(n int, c route.Candidate) bool {
+	c.Class = label.Worst(c.Class, x.snapshot.Upstreams[c.Upstream].ClassOf(c.Model))
 	if policy.Decide(x.facts(c)).Effect != policy.Allow {
 		return false
 	}
-	_, err := x.gateway.Journal.Append(x.attemptRecord(n, c).Append(nil))
-	return err == nil
+	if _, err := x.gateway.Journal.Append(x.attemptRecord(n, c).Append(nil)); err != nil {
+		x.gateway.Logger.Error("attempt not recorded and therefore not made", "request_id", x.record.RID, "error", err)
+		return false
+	}
+	x.announced, x.trying = n, nil
+	return true
 }
 
 // next reports whether another candidate may do better.
@@ -89,10 +102,19 @@ func (a *attempt) next() bool {
 }
 
 // unbilled reports whether the attempt certainly generated nothing: it did not
-// leave, or the upstream refused it.
+// leave, or the upstream answered with a status that refuses it (RFC 9110 sections
+// 15.4 to 15.6; Anthropic says 529 when it is overloaded). After another failure of
+// the server the work may have been done.
 func (a *attempt) unbilled() bool {
-	return !a.wrote || a.state == llm.UpstreamStatus
+	switch a.status {
+	case http.StatusNotImplemented, http.StatusServiceUnavailable, statusOverloaded:
+		return true
+	}
+	return !a.wrote || a.status >= 300 && a.status < 500 && a.status != http.StatusRequestTimeout
 }
+
+// statusOverloaded is what Anthropic answers when it has no capacity.
+const statusOverloaded = 529
 
 func (a *attempt) summary() llm.Summary {
 	if a.follower == nil {
@@ -104,7 +126,9 @@ func (a *attempt) summary() llm.Summary {
 // try sends the request to one candidate and passes the answer on, within the
 // time that is left of the whole.
 func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
-	a := &attempt{exchange: x, candidate: c, upstream: x.snapshot.Upstreams[c.Upstream], follower: x.dialect.Follow(x.call)}
+	a := &attempt{exchange: x, candidate: c, upstream: x.snapshot.Upstreams[c.Upstream], start: now()}
+	x.trying = a
+	a.follower = x.dialect.Follow(x.call)
 	a.edit()
 	ctx, cancel := context.WithCancelCause(x.request.Context())
 	defer cancel(nil)
@@ -123,6 +147,7 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 	// the body is no longer touched, and its memory can be used again.
 	out := &outgoing{ReadCloser: sent.Reader()}
 	defer out.Close()
+	a.wrote = true // until it is known better
 	resp, err := a.upstream.Do(ctx, upstream.Request{
 		Method: http.MethodPost, Path: x.endpoint.forward, Query: x.request.URL.RawQuery,
 		Header: x.forwardHeader(a.upstream.Kind), Body: out, Length: sent.Len(),
@@ -134,17 +159,42 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 	}
 	defer resp.Body.Close()
 	a.status = resp.StatusCode
+	if !x.call.Stream || a.status > 299 {
+		watch.alive(a.stall())
+	}
 	switch {
-	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		a.passError(ctx, resp)
+	case a.status < 200: // only 101, whose body is the bare connection
+		a.end(llm.Malformed, fault.Newf(fault.UpstreamFailed, "the upstream answered with status %d", a.status))
+	case a.status > 299:
+		a.passError(ctx, resp, watch)
 	case encodedAnswer(resp):
 		a.end(llm.Malformed, fault.New(fault.UpstreamInvalid, "the upstream compressed its answer though it was not asked to"))
 	case x.call.Stream:
 		a.passStream(ctx, resp, watch)
 	default:
-		a.passWhole(ctx, resp)
+		a.passWhole(ctx, resp, watch)
 	}
 	return a
+}
+
+// stall is how long the upstream may be silent once it has begun to answer.
+func (a *attempt) stall() time.Duration {
+	return cmp.Or(a.upstream.Stall, a.exchange.snapshot.Limits.Stall)
+}
+
+// lively reads from an upstream and tells the watch of every byte.
+type lively struct {
+	io.Reader
+	watch *watch
+	stall time.Duration
+}
+
+func (l lively) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if n > 0 {
+		l.watch.alive(l.stall)
+	}
+	return n, err
 }
 
 // edit prepares what is changed on the way: the model's name, and the wish for
@@ -169,16 +219,19 @@ func (a *attempt) end(state llm.Terminal, f *fault.Error) {
 // failed maps an error of the connection: our own limits and the client's going
 // come before whatever net/http says about it.
 func (a *attempt) failed(ctx context.Context, err error, otherwise llm.Terminal) {
+	if a.upstream.Leaks([]byte(err.Error())) {
+		err = errors.New("the text of the error holds the credential and is withheld")
+	}
 	cause := context.Cause(ctx)
 	switch {
-	case a.exchange.request.Context().Err() != nil && !errors.Is(cause, errTotal):
-		a.end(llm.CutByClient, fault.New(fault.BadRequest, "the client went away"))
 	case errors.Is(cause, errFirstFrame):
 		a.end(llm.TimedOut, fault.Wrap(fault.UpstreamTimeout, "the upstream sent no first frame in time", err))
 	case errors.Is(cause, errStall):
 		a.end(llm.Stalled, fault.Wrap(fault.UpstreamTimeout, "the upstream stopped sending", err))
 	case errors.Is(cause, errTotal):
 		a.end(llm.TimedOut, fault.Wrap(fault.UpstreamTimeout, "the answer took longer than allowed", err))
+	case a.exchange.request.Context().Err() != nil:
+		a.end(llm.CutByClient, fault.New(fault.BadRequest, "the client went away"))
 	case otherwise == llm.Unreachable:
 		a.end(otherwise, fault.Wrap(fault.UpstreamFailed, "", err))
 	default:
@@ -195,8 +248,8 @@ const maxErrorBody = 1 << 20
 // passError passes an upstream's error status on unchanged, except for what
 // would mislead or leak: our own credential's failure, redirects, statuses that
 // are not errors, and bodies that hold the credential.
-func (a *attempt) passError(ctx context.Context, resp *http.Response) {
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody+1))
+func (a *attempt) passError(ctx context.Context, resp *http.Response, watch *watch) {
+	b, err := io.ReadAll(io.LimitReader(lively{resp.Body, watch, a.stall()}, maxErrorBody+1))
 	if err != nil {
 		a.failed(ctx, err, llm.CutByUpstream)
 		return
@@ -211,12 +264,12 @@ func (a *attempt) passError(ctx context.Context, resp *http.Response) {
 	switch {
 	case a.upstream.Leaks(b):
 		a.end(llm.CredentialEcho, fault.New(fault.UpstreamInvalid, "the upstream's answer was withheld"))
-	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode == http.StatusForbidden:
+	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:
 		f.Public = "the upstream refused the gateway's own credential"
-		x.gateway.Logger.Error("upstream refuses our credential", "upstream", a.candidate.Upstream, "status", resp.StatusCode)
-	case resp.StatusCode < 400 || len(b) > maxErrorBody:
+		x.gateway.Logger.Error("upstream refuses our credential", "upstream", a.candidate.Upstream, "status", a.status)
+	case a.status < 400 || a.status > 599 || len(b) > maxErrorBody || encodedAnswer(resp):
 		a.state = llm.Malformed
-	case x.lastCandidate(a) && !x.reply.started() || !a.next() && !x.reply.started():
+	case (x.lastCandidate(a) || !a.next()) && !x.reply.quiet():
 		a.committed = true
 		x.record.Fault = fault.UpstreamFailed.String()
 		copyAnswerHeader(x.reply.header(), resp.Header, a.upstream)
@@ -236,12 +289,12 @@ func encodedAnswer(resp *http.Response) bool {
 }
 
 // passWhole reads a unary answer to its end, checks it and passes it on byte for byte.
-func (a *attempt) passWhole(ctx context.Context, resp *http.Response) {
+func (a *attempt) passWhole(ctx context.Context, resp *http.Response, watch *watch) {
 	x := a.exchange
 	buf := buffers.Get().(*buffer)
 	b := &body{buf: buf}
 	var err error
-	b.bytes, err = readAll(buf.b[:0], resp.Body, x.snapshot.Limits.Answer, resp.ContentLength, nil)
+	b.bytes, err = readAll(buf.b[:0], lively{resp.Body, watch, a.stall()}, x.snapshot.Limits.Answer, resp.ContentLength, nil)
 	defer b.free()
 	switch {
 	case errors.Is(err, errTooLarge):
@@ -285,22 +338,21 @@ func (a *attempt) sum(b []byte) {
 
 // commitHashes writes what was sent on and what was returned into the record:
 // the plain hash where nothing was changed, else a commitment to hash and edits.
+// Nothing is said of what did not leave, of an answer that was not passed on, and
+// of how much a client that went away has taken.
 func (x *Exchange) commitHashes(a *attempt) {
-	if x.gateway.SkipHashes || a == nil {
+	if x.gateway.SkipHashes {
 		return
 	}
-	sum := wire.Commit(x.body.sum, a.edits)
-	x.record.Forwarded = hex.EncodeToString(sum[:])
-	x.record.Answer, x.record.Returned = a.answer, a.answer
+	if a.wrote {
+		sum := wire.Commit(x.body.sum, a.edits)
+		x.record.Forwarded = hex.EncodeToString(sum[:])
+	}
+	x.record.Answer = a.answer
 	var answer [32]byte
-	if _, err := hex.Decode(answer[:], []byte(a.answer)); err != nil || a.answer == "" {
+	if _, err := hex.Decode(answer[:], []byte(a.answer)); err != nil || a.answer == "" || !a.committed || a.state == llm.CutByClient {
 		return
 	}
-	x.reply.mu.Lock()
-	edits := slices.Concat(x.reply.inserts, a.removed)
-	x.reply.mu.Unlock()
-	if len(edits) > 0 {
-		sum = wire.Commit(answer, edits)
-		x.record.Returned = hex.EncodeToString(sum[:])
-	}
+	sum := wire.Commit(answer, slices.Concat(x.reply.inserts, a.removed))
+	x.record.Returned = hex.EncodeToString(sum[:])
 }

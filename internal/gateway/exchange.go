@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"log/slog"
@@ -36,6 +37,9 @@ type Exchange struct {
 	label      label.Label
 	candidates []route.Candidate
 	room       *journal.Reservation // journal space kept for the outcome
+	announced  int                  // attempts in the journal: the candidates up to there
+	trying     *attempt             // the last of them, once it has begun
+	mayOwe     bool                 // an attempt before the last may have generated something
 	record     record.Exchange
 }
 
@@ -105,6 +109,9 @@ func (x *Exchange) parse() error {
 		return err
 	}
 	x.call = call
+	if err := x.refuseOwned(); err != nil {
+		return err
+	}
 	x.record.Stream = call.Stream
 	model := identity.Model(call.Model)
 	if len(x.snapshot.Targets(model)) == 0 || !x.principal.MayUse(model) {
@@ -113,6 +120,34 @@ func (x *Exchange) parse() error {
 		return e
 	}
 	x.record.Model = call.Model
+	return nil
+}
+
+// owned are the members of a responses request that refer to, or make, objects
+// which the upstream keeps. The variants of their names are refused as well.
+var owned = wire.NewGuard("previous_response_id", "conversation", "background")
+
+// refuseOwned refuses a request that uses objects kept by the upstream: nothing
+// here knows yet whose they are, and one project must not reach another's.
+func (x *Exchange) refuseOwned() error {
+	if x.endpoint.name != wire.Responses {
+		return nil
+	}
+	b := x.body.bytes
+	var at [3]wire.Span
+	top := wire.Span{Start: bytes.IndexByte(b, '{'), End: len(b)}
+	if err := wire.Lookup(b, top, owned, at[:]); err != nil {
+		return err
+	}
+	for i, name := range [...]string{"previous_response_id", "conversation", "background"} {
+		lit := at[i].Of(b)
+		if k := wire.KindOf(lit); k == wire.Absent || k == wire.Null || k == wire.Bool && !wire.True(lit) {
+			continue
+		}
+		e := fault.Newf(fault.NotCarried, "%s is not carried: it refers to objects that the upstream keeps for everybody behind this gateway", name)
+		e.Pointer = "/" + name
+		return e
+	}
 	return nil
 }
 
@@ -153,9 +188,11 @@ func (x *Exchange) decide() error {
 	return fault.Newf(fault.PolicyRefused, "no upstream of this model may carry data labelled %s (%s)", x.label, refused.Rules[0])
 }
 
-// facts are what policy is asked about one candidate.
+// facts are what policy is asked about one candidate. An upstream that was
+// quarantined meanwhile is out, although the rest of the configuration that an
+// exchange began with stays in force for it.
 func (x *Exchange) facts(c route.Candidate) policy.Facts {
-	_, quarantined := x.snapshot.Quarantined[c.Upstream]
+	_, quarantined := x.gateway.Snapshot().Quarantined[c.Upstream]
 	return policy.Facts{Label: x.label, Class: c.Class, Quarantined: quarantined}
 }
 
@@ -165,7 +202,12 @@ func (x *Exchange) hold() {
 	for _, c := range x.candidates {
 		targets = append(targets, x.target(c))
 	}
-	e := ledger.Estimate{PromptBytes: int64(len(x.body.bytes)), MaxOutput: x.call.MaxOutput}
+	if x.endpoint.kind == count {
+		return // free by declaration
+	}
+	e := ledger.Estimate{
+		PromptBytes: int64(len(x.body.bytes)), MaxOutput: x.call.MaxOutput, Choices: x.call.Choices, NoOutput: x.endpoint.kind == embed,
+	}
 	x.record.Hold = int64(x.gateway.Ledger.Hold(e, targets, x.record.TS))
 }
 
@@ -196,6 +238,7 @@ func (x *Exchange) intend() error {
 		return fault.Wrap(fault.Unavailable, "the gateway cannot record the request and therefore does not send it", err)
 	}
 	x.room = room
+	x.announced = 1
 	return nil
 }
 
@@ -237,18 +280,27 @@ func (x *Exchange) finish(last *attempt) {
 	x.gateway.metrics.observe(&x.record)
 }
 
+// findingEarlier is the observation code of an exchange whose usage is that of its
+// last attempt while an earlier one may have generated something as well.
+const findingEarlier = "usage.earlier_attempt_unknown"
+
 // settle turns the claim of the last attempt into money.
 func (x *Exchange) settle(last *attempt, s llm.Summary) {
 	u := s.Usage
+	known := u.Status == llm.UsageClaimed || u.Status == llm.UsageImplausible
 	switch {
-	case x.endpoint.kind == count && last.state == llm.Complete:
+	case x.endpoint.kind == count:
 		u = llm.Usage{Status: llm.UsageNone}
-	case u.Status == "" && last.unbilled():
+	case known && x.call.Stream && !s.Complete && s.Finish == "" && u.Status == llm.UsageClaimed:
+		u.Status = llm.UsageUnknown // what was claimed so far is not what it took in the end
+	case !known && last.unbilled() && !x.mayOwe:
 		u = llm.Usage{Status: llm.UsageNone}
+	case known && x.mayOwe:
+		x.record.Findings = append(x.record.Findings, findingEarlier)
 	}
 	u.Verbatim = u.Verbatim[:min(len(u.Verbatim), 4096)]
 	card, priced := x.gateway.Ledger.Settle(&x.record, u, x.target(last.candidate))
-	if x.endpoint.kind == count && u.Status == llm.UsageNone {
+	if x.endpoint.kind == count {
 		x.record.Money = ledger.MoneyDeclared
 	}
 	if priced && x.gateway.Ledger.FirstUse(x.record.CardHash) {
@@ -295,7 +347,14 @@ func (x *Exchange) recover() {
 		return
 	}
 	x.reply.fault(fault.New(fault.Internal, ""))
-	x.finish(&attempt{exchange: x, candidate: x.candidates[0], state: llm.InternalFailure})
+	x.record.Fault = fault.Internal.String()
+	last := &attempt{exchange: x, candidate: x.candidates[x.announced-1], start: now(), state: llm.InternalFailure}
+	if a := x.trying; a != nil { // its follower may be what panicked
+		last.start, last.wrote, last.status = a.start, a.wrote, a.status
+	}
+	x.record.Attempts = x.record.Attempts[:x.announced-1]
+	x.tried(last)
+	x.finish(last)
 }
 
 // clip cuts hostile or long text to n bytes at a character boundary.

@@ -45,7 +45,7 @@ type Gateway struct {
 	snapshot  atomic.Pointer[Snapshot]
 	metrics   *metrics
 	strangers strangers
-	mux       *http.ServeMux
+	mux       http.Handler
 
 	mu       sync.Mutex
 	draining bool          // no new exchange begins once set

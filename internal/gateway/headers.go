@@ -19,8 +19,13 @@ const (
 	headerRetry     = "X-Should-Retry"
 )
 
-// maxHops bounds how many gateways one request may pass.
-const maxHops = 8
+// maxHops bounds how many gateways one request may pass, maxHopName how long the
+// name of each is; names are of hopAlphabet.
+const (
+	maxHops     = 8
+	maxHopName  = 32
+	hopAlphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
+)
 
 // Request headers that go on to an upstream: what selects API behaviour. Keys,
 // cookies, organisation and project selectors, tracing baggage and everything
@@ -55,22 +60,26 @@ func (x *Exchange) forwardHeader(kind upstream.Kind) http.Header {
 
 // hops lists the gateways that the request has passed.
 func (x *Exchange) hops() []string {
-	v := x.request.Header.Get(headerHop)
+	v := strings.Join(x.request.Header[headerHop], ",")
 	if v == "" {
 		return nil
 	}
 	return strings.Split(v, ",")
 }
 
-// checkHops stops loops.
+// checkHops stops loops. The header goes on to upstreams, so it may hold nothing
+// but the names of gateways.
 func (x *Exchange) checkHops() error {
 	hops := x.hops()
 	if len(hops) >= maxHops {
 		return fault.New(fault.LoopDetected, "")
 	}
 	for _, h := range hops {
-		if strings.TrimSpace(h) == x.gateway.Instance {
+		switch h = strings.TrimSpace(h); {
+		case h == x.gateway.Instance:
 			return fault.New(fault.LoopDetected, "")
+		case len(h) > maxHopName || strings.Trim(h, hopAlphabet) != "":
+			return fault.New(fault.BadRequest, "the header "+headerHop+" is not one that a gateway writes")
 		}
 	}
 	return nil

@@ -26,7 +26,7 @@ type reply struct {
 	written int64       // bytes of the body
 	inserts []wire.Edit // what Sallyport added to the upstream's bytes, by offset into them
 	broken  bool        // the client cannot be written to any more
-	beat    *time.Timer
+	beat    *time.Timer // of heartbeats; nil when there are none
 }
 
 func newReply(w http.ResponseWriter, d wire.Dialect, name wire.Endpoint, id string) *reply {
@@ -147,14 +147,13 @@ func (p *reply) fault(e *fault.Error) (frame []byte) {
 
 // keepAlive writes a heartbeat every interval until quiet is called, so that a
 // streaming client does not give up while a start is awaited.
-func (p *reply) keepAlive(interval time.Duration) (quiet func()) {
+func (p *reply) keepAlive(interval time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	awaiting := true
 	p.beat = time.AfterFunc(interval, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if !awaiting || p.ended || p.broken {
+		if p.beat == nil || p.ended || p.broken {
 			return
 		}
 		if !p.begun {
@@ -167,18 +166,17 @@ func (p *reply) keepAlive(interval time.Duration) (quiet func()) {
 		p.flush()
 		p.beat.Reset(interval)
 	})
-	return func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		awaiting = false
-		p.beat.Stop()
-	}
 }
 
-// started reports whether status and header are out.
-func (p *reply) started() bool {
+// quiet ends the heartbeats: once it has returned, nobody but the exchange's own
+// goroutine touches the client's side. It reports whether status and header are out.
+func (p *reply) quiet() (begun bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.beat != nil {
+		p.beat.Stop()
+		p.beat = nil
+	}
 	return p.begun
 }
 

@@ -101,6 +101,9 @@ func (x *Exchange) read() error {
 	buf := buffers.Get().(*buffer)
 	b := &body{buf: buf}
 	b.bytes, err = readAll(buf.b[:0], src, limit, r.ContentLength, decode)
+	if err == nil && decode != nil {
+		err = atEnd(r.Body)
+	}
 	x.body = b
 	if err != nil {
 		b.free()
@@ -137,6 +140,7 @@ const (
 var (
 	errTooLarge = errors.New("body exceeds its limit")
 	errRatio    = errors.New("body expands too much")
+	errTrailing = errors.New("data after the end of the encoded body")
 )
 
 // decoded undoes the request's Content-Encoding. The count it returns is of
@@ -166,6 +170,18 @@ func decoded(r *http.Request) (io.Reader, *counter, error) {
 	return nil, nil, fault.New(fault.UnsupportedMedia, "Content-Encoding must be one of identity, gzip, deflate")
 }
 
+// atEnd makes sure that nothing follows what a decoder took: no data that only
+// other readers would see. It also lets net/http notice when the client leaves.
+func atEnd(r io.Reader) error {
+	switch n, err := io.ReadFull(r, make([]byte, 1)); {
+	case n > 0:
+		return errTrailing
+	case err != io.EOF:
+		return err
+	}
+	return nil
+}
+
 // counter counts the bytes read through it.
 type counter struct {
 	r io.Reader
@@ -180,6 +196,9 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // readAll appends everything from src to b. hint is the announced length, or -1.
 func readAll(b []byte, src io.Reader, limit, hint int64, encoded *counter) ([]byte, error) {
+	if hint > limit {
+		return b, errTooLarge
+	}
 	if encoded == nil && hint > int64(cap(b)) {
 		b = make([]byte, 0, hint+1)
 	}
@@ -210,6 +229,8 @@ func readFault(err error, limit int64) error {
 		return fault.Newf(fault.TooLarge, "the request body exceeds %d bytes", limit)
 	case errors.Is(err, errRatio):
 		return fault.New(fault.TooLarge, "the request body expands too much")
+	case errors.Is(err, errTrailing):
+		return fault.New(fault.BadRequest, "the request body has data after its encoded content")
 	}
 	return fault.Wrap(fault.BadRequest, "the request body could not be read to its end", err)
 }

@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"net/http"
+	"path"
 	"strings"
 
 	"sallyport/internal/fault"
 	"sallyport/internal/identity"
+	"sallyport/internal/llm"
 	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
 )
@@ -45,7 +47,7 @@ var table = []endpoint{
 
 // routes builds the data plane. With a principal every request acts as that
 // principal; without one each request authenticates itself.
-func (g *Gateway) routes(as *identity.Principal) *http.ServeMux {
+func (g *Gateway) routes(as *identity.Principal) http.Handler {
 	mux := http.NewServeMux()
 	for _, e := range table {
 		h := g.handle(e, as)
@@ -60,8 +62,26 @@ func (g *Gateway) routes(as *identity.Principal) *http.ServeMux {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
-	mux.Handle("/", g.refuse(endpoint{name: wire.Chat, speaks: upstream.OpenAI}, as, fault.NotFound))
-	return mux
+	nowhere := g.refuse(endpoint{name: wire.Chat, speaks: upstream.OpenAI}, as, fault.NotFound)
+	mux.Handle("/", nowhere)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if plainPath(r.URL.EscapedPath()) {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		nowhere.ServeHTTP(w, r)
+	})
+}
+
+// plainPath reports whether ServeMux takes a path as it is. Others it would
+// redirect by itself: before authentication, not in the route's format, and with
+// the query, which may hold a key, in the Location.
+func plainPath(p string) bool {
+	if !strings.HasPrefix(p, "/") {
+		return false
+	}
+	clean := path.Clean(p)
+	return p == clean || p == clean+"/"
 }
 
 // refuse answers what has no handler. It authenticates first: strangers learn
@@ -81,8 +101,10 @@ func (g *Gateway) refuse(e endpoint, as *identity.Principal, kind fault.Kind) ht
 func (g *Gateway) handle(e endpoint, as *identity.Principal) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := g.begin(w, r, e, as)
-		if !g.enter() {
-			x.refuse(fault.New(fault.Unavailable, "the gateway is shutting down"))
+		if !g.enter() { // nobody has been asked who they are, so nothing is recorded
+			x.record.State, x.record.Fault = string(llm.Refused), fault.Unavailable.String()
+			x.reply.fault(fault.New(fault.Unavailable, "the gateway is shutting down"))
+			g.metrics.observe(&x.record)
 			return
 		}
 		defer g.leave()

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,11 +33,19 @@ type pump struct {
 	header http.Header
 	split  *wire.Splitter
 	hash   hash.Hash // nil when hashes are skipped
-	buf    []byte    // of reads
-	out    []byte    // what the present read adds to the client's stream, or what is held
-	offset int       // into the upstream's stream: how much of it was seen whole
-	ended  bool      // the dialect's end was seen
-	stop   bool      // nothing more is to be read
+	watch  *watch
+	stall  time.Duration // between frames
+	buf    []byte        // of reads
+	out    []byte        // what the present read adds to the client's stream, or what is held
+	ended  bool          // the dialect's end was seen
+	stop   bool          // nothing more is to be read
+
+	// Offsets into the upstream's stream, and what the client gets in the place
+	// of the bytes between settled and total when no more is read.
+	offset  int // behind the last whole event
+	settled int // behind what was passed on or taken out
+	total   int // behind what was read
+	instead []byte
 }
 
 var chunks = sync.Pool{New: func() any { b := make([]byte, 8<<10); return &b }}
@@ -52,23 +60,19 @@ func (a *attempt) passStream(ctx context.Context, resp *http.Response, watch *wa
 	limits := x.snapshot.Limits
 	chunk := chunks.Get().(*[]byte)
 	defer chunks.Put(chunk)
-	p := &pump{a: a, status: resp.StatusCode, header: resp.Header, split: wire.NewSplitter(limits.Event), buf: *chunk}
+	p := &pump{
+		a: a, status: resp.StatusCode, header: resp.Header, split: wire.NewSplitter(limits.Event), buf: *chunk,
+		watch: watch, stall: a.stall(),
+	}
 	if !x.gateway.SkipHashes {
 		p.hash = sha256.New()
 	}
-	stall := cmp.Or(a.upstream.Stall, limits.Stall)
 	for !p.stop {
 		n, err := resp.Body.Read(p.buf)
 		if n > 0 {
-			p.feed(p.buf[:n])
-			if p.ended {
-				stall = drainTime
-			}
-			if p.offset > 0 {
-				watch.alive(stall)
-			}
+			p.read(p.buf[:n])
 		}
-		if int64(p.offset) > limits.Answer {
+		if int64(p.total) > limits.Answer {
 			p.abort(llm.TooLarge, fault.New(fault.UpstreamInvalid, "the upstream's answer is too large"))
 		}
 		if err != nil && !p.stop {
@@ -78,13 +82,34 @@ func (a *attempt) passStream(ctx context.Context, resp *http.Response, watch *wa
 	if p.hash != nil {
 		a.answer = hex.EncodeToString(p.hash.Sum(nil))
 	}
+	if p.settled < p.total || len(p.instead) > 0 {
+		a.removed = append(a.removed, wire.Edit{Span: wire.Span{Start: p.settled, End: p.total}, With: p.instead})
+	}
 	if a.state == llm.Complete && x.reply.gone() {
 		a.state = llm.CutByClient
 	}
 }
 
+// read takes what one read brought. A client that is slow to take it is not the
+// upstream's fault, so the watch rests meanwhile; what follows the end of the
+// answer has one drainTime altogether.
+func (p *pump) read(b []byte) {
+	ended := p.ended
+	if p.offset > 0 && !ended {
+		p.watch.stop()
+	}
+	p.feed(b)
+	switch {
+	case p.ended && !ended:
+		p.watch.alive(drainTime)
+	case p.offset > 0 && !p.ended:
+		p.watch.alive(p.stall)
+	}
+}
+
 // feed takes what one read brought, frame by frame, and writes what may go on.
 func (p *pump) feed(b []byte) {
+	p.total += len(b)
 	if p.hash != nil {
 		p.hash.Write(b)
 	}
@@ -106,44 +131,59 @@ func (p *pump) frames() {
 // frame decides about one event.
 func (p *pump) frame(ev wire.Event) {
 	a := p.a
-	start := p.offset
 	p.offset += len(ev.Raw)
 	if a.upstream.Leaks(ev.Raw) {
 		p.abort(llm.CredentialEcho, fault.New(fault.UpstreamInvalid, "the rest of the upstream's answer was withheld"))
 		return
 	}
+	if p.ended { // the answer is complete; what follows changes nothing
+		p.pass(ev.Raw)
+		return
+	}
 	switch a.follower.Frame(ev) {
 	case wire.FrameUsage:
 		if a.dropUsage {
-			a.removed = append(a.removed, wire.Edit{Span: wire.Span{Start: start, End: p.offset}})
+			a.removed = append(a.removed, wire.Edit{Span: wire.Span{Start: p.settled, End: p.offset}})
+			p.settled = p.offset
 			return
 		}
 	case wire.FrameContent:
 		p.commit()
 	case wire.FrameEnd:
-		p.ended = true
-		p.commit()
-		a.state = llm.Complete
-		if a.follower.Summary().Failed {
-			a.state = llm.ErrorFrame
-			a.exchange.record.Fault = fault.UpstreamFailed.String()
-		}
+		p.complete()
 	case wire.FrameError:
 		a.end(llm.ErrorFrame, fault.New(fault.UpstreamFailed, "the upstream reported an error"))
 		p.stop = true
-		if a.committed || a.exchange.lastCandidate(a) {
-			p.commit()
-			p.out = append(p.out, ev.Raw...)
-			a.exchange.record.Fault = fault.UpstreamFailed.String()
+		if !a.committed && !a.exchange.lastCandidate(a) {
+			return
 		}
-		return
+		p.commit()
+		a.exchange.record.Fault = fault.UpstreamFailed.String()
 	case wire.FrameInvalid:
 		p.abort(llm.Malformed, fault.New(fault.UpstreamInvalid, ""))
 		return
 	}
-	p.out = append(p.out, ev.Raw...)
+	p.pass(ev.Raw)
 	if !a.committed && len(p.out) > maxHeld {
 		p.commit()
+	}
+}
+
+// pass adds an event, or the last bytes of a stream, to what the client gets.
+func (p *pump) pass(raw []byte) {
+	p.out = append(p.out, raw...)
+	p.settled += len(raw)
+}
+
+// complete notes that the answer is whole.
+func (p *pump) complete() {
+	a := p.a
+	p.ended = true
+	p.commit()
+	a.state = llm.Complete
+	if a.follower.Summary().Failed {
+		a.state = llm.ErrorFrame
+		a.exchange.record.Fault = fault.UpstreamFailed.String()
 	}
 }
 
@@ -156,7 +196,7 @@ func (p *pump) commit() {
 	x := a.exchange
 	a.committed = true
 	x.record.TTFB = now() - x.record.TS
-	if !x.reply.started() {
+	if !x.reply.quiet() {
 		copyAnswerHeader(x.reply.header(), p.header, a.upstream)
 	}
 }
@@ -177,12 +217,14 @@ func (p *pump) flush() {
 // abort ends the stream with our own error: as a frame when the client has seen
 // a part of it, else as a failed attempt that another candidate may follow.
 func (p *pump) abort(state llm.Terminal, f *fault.Error) {
-	p.stop = true
-	if p.ended {
+	if p.stop {
 		return
 	}
-	p.a.end(state, f)
-	p.tell()
+	p.stop = true
+	if !p.ended {
+		p.a.end(state, f)
+		p.tell()
+	}
 }
 
 // tell sends the error frame for a committed attempt that did not complete.
@@ -191,51 +233,52 @@ func (p *pump) tell() {
 	if !a.committed {
 		return
 	}
-	p.flush()
-	a.exchange.record.Fault = a.fault.Kind.String()
-	frame := a.exchange.reply.fault(a.fault)
-	a.removed = append(a.removed, wire.Edit{Span: wire.Span{Start: p.offset, End: p.offset}, With: frame})
+	f := a.fault
+	if p.flush(); a.state == llm.CutByClient {
+		return
+	}
+	a.exchange.record.Fault = f.Kind.String()
+	p.instead = a.exchange.reply.fault(f)
 }
 
 // eof ends the stream when the upstream's connection did.
 func (p *pump) eof(ctx context.Context, err error) {
-	a := p.a
-	whole := errors.Is(err, io.EOF) && !p.ended && p.rest()
-	p.stop = true
-	if p.ended || whole {
+	if errors.Is(err, io.EOF) {
+		p.rest()
+	}
+	if p.stop || p.ended {
+		p.stop = true
 		return
 	}
-	if a.state == "" {
-		a.failed(ctx, err, llm.CutByUpstream)
-	}
-	if a.state != llm.CutByClient {
+	p.stop = true
+	if p.a.failed(ctx, err, llm.CutByUpstream); p.a.state != llm.CutByClient {
 		p.tell()
 	}
 }
 
-// rest handles a last event without its blank line, and streams that end without
-// the dialect's end mark though the answer was complete. It reports whether the
-// stream is whole.
-func (p *pump) rest() bool {
+// rest looks at what stands behind the last whole event of a stream that ended:
+// an event whose last CR an LF could have followed, or one without its blank
+// line, which clients discard. Such an event is passed on when the answer is
+// complete with it; else it is dropped, so that an error frame can follow. Some
+// servers leave out the dialect's end mark: the answer is complete without it
+// when the dialect says so.
+func (p *pump) rest() {
 	a := p.a
 	p.split.End()
 	p.frames()
-	if tail := len(p.split.Rest()); tail > 0 && !p.stop {
-		start, held := p.offset, len(p.out)
-		p.split.Feed([]byte("\n\n"))
-		p.frames()
-		// The line ends that completed the event are not the upstream's.
-		p.offset = start + tail
-		p.out = p.out[:min(len(p.out), held+tail)]
-		if n := len(a.removed); n > 0 {
-			a.removed[n-1].End = min(a.removed[n-1].End, p.offset)
+	if tail := p.split.Rest(); len(tail) > 0 && !p.stop && !p.ended && !a.upstream.Leaks(tail) {
+		tail = append(slices.Clone(tail), "\n\n"...)
+		last := wire.NewSplitter(len(tail))
+		last.Feed(tail)
+		if last.Next() {
+			kind := a.follower.Frame(last.Event())
+			if kind != wire.FrameInvalid && kind != wire.FrameError && a.follower.Summary().Complete && !(kind == wire.FrameUsage && a.dropUsage) {
+				p.pass(tail[:len(tail)-2])
+			}
 		}
 	}
-	if !p.ended && a.state == "" && a.follower.Summary().Complete {
-		p.ended = true
-		p.commit()
-		a.state = llm.Complete
+	if !p.stop && !p.ended && a.follower.Summary().Complete {
+		p.complete()
 	}
 	p.flush()
-	return p.ended
 }

@@ -32,11 +32,13 @@ const FindingImplausible = "usage.implausible"
 
 // bytesPerToken is a low estimate of prompt bytes per token, so that a hold errs
 // on the high side; outputWithoutBound is assumed when a client names no bound,
-// and outputCeiling caps absurd bounds that some SDKs send by default.
+// outputCeiling caps absurd bounds that some SDKs send by default, and
+// choicesCeiling is the most answers that a provider gives to one request.
 const (
 	bytesPerToken      = 3
 	outputWithoutBound = 4096
 	outputCeiling      = 32768
+	choicesCeiling     = 128
 )
 
 // Ledger prices exchanges. It is safe for concurrent use.
@@ -90,7 +92,9 @@ type Target struct {
 // Estimate is what is known about the size of a request before it is sent.
 type Estimate struct {
 	PromptBytes int64
-	MaxOutput   int64 // the client's bound; 0 when it gave none
+	MaxOutput   int64 // the client's bound for one answer; 0 when it gave none
+	Choices     int64 // answers asked for; 0 means one
+	NoOutput    bool  // nothing is generated, as for embeddings
 }
 
 // tokens is a high estimate of what the request will take.
@@ -99,7 +103,11 @@ func (e Estimate) tokens() llm.Tokens {
 	if out <= 0 {
 		out = outputWithoutBound
 	}
-	return llm.Tokens{llm.Input: e.PromptBytes/bytesPerToken + 1, llm.Output: min(out, outputCeiling)}
+	out = min(out, outputCeiling) * min(max(e.Choices, 1), choicesCeiling)
+	if e.NoOutput {
+		out = 0
+	}
+	return llm.Tokens{llm.Input: e.PromptBytes/bytesPerToken + 1, llm.Output: out}
 }
 
 // Hold is what to reserve for an exchange before it leaves: the dearest of its

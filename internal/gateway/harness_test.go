@@ -1,0 +1,463 @@
+package gateway_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/gateway"
+	"sallyport/internal/identity"
+	"sallyport/internal/journal"
+	"sallyport/internal/label"
+	"sallyport/internal/ledger"
+	"sallyport/internal/llm"
+	"sallyport/internal/price"
+	"sallyport/internal/secret"
+	"sallyport/internal/store/storetest"
+	"sallyport/internal/upstream"
+	"sallyport/internal/upstreamtest"
+	"sallyport/internal/wire"
+	"sallyport/internal/wire/anthropic"
+	"sallyport/internal/wire/openai"
+)
+
+// Credentials of the upstreams. They must never be seen anywhere but in the one
+// header that is meant for them.
+const (
+	openAIKey    = "sk-canary-openai-0123456789abcdef"
+	anthropicKey = "sk-ant-canary-fedcba9876543210"
+)
+
+// Names that most tests use.
+const (
+	oa = identity.Upstream("oa") // upstreams
+	an = identity.Upstream("an")
+
+	fast   = "fast" // public models
+	claude = "claude"
+	vector = "vector"
+)
+
+func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
+
+// timeout bounds what a test waits for.
+const timeout = 20 * time.Second
+
+// plan says what a rig is made of. The zero plan is an honest OpenAI and an honest
+// Anthropic upstream with one model each.
+type plan struct {
+	limits    func(*gateway.Limits)
+	config    func(*gateway.Config)
+	snapshot  func(*gateway.Snapshot)
+	upstream  func(*upstream.Config) // of every upstream
+	journal   func(*journal.Config)
+	vendors   map[identity.Upstream]upstreamtest.Vendor // more upstreams than oa and an
+	addresses map[identity.Upstream]string              // upstreams that are no upstreamtest.Server: base URLs
+	tap       bool                                      // put a tap in front of every upstreamtest.Server
+	slots     int                                       // of the key
+	serve     func(*http.Server, net.Listener) error    // instead of plain HTTP/1.1
+}
+
+// rig is a gateway with everything around it that is real: credentials in a
+// database, a journal on the disk, providers and a listener on loopback.
+type rig struct {
+	*gateway.Gateway
+	url     string
+	addr    string
+	client  *http.Client
+	key     string // of the project "p"
+	admin   string // an administrator's credential
+	auth    *auth.Auth
+	ups     map[identity.Upstream]*upstreamtest.Server
+	taps    map[identity.Upstream]*tap
+	logs    *logs
+	journal *journal.Journal
+	ledger  *ledger.Ledger
+	seen    *seen
+	metrics *prometheus.Registry
+}
+
+// cards price the models of the upstreams, in pico-USD a token.
+var cards = []price.Card{
+	{ID: "oa-1", Provider: "openai", Model: "gpt-5-mini", Source: "test", Rates: price.Rates{
+		llm.Input: 250_000, llm.CacheRead: 25_000, llm.Output: 2_000_000,
+	}},
+	{ID: "oa-2", Provider: "openai", Model: "text-embedding-3-small", Source: "test", Rates: price.Rates{llm.Input: 20_000}},
+	{ID: "an-1", Provider: "anthropic", Model: "claude-sonnet-4-5", Source: "test", Rates: price.Rates{
+		llm.Input: 3_000_000, llm.CacheRead: 300_000, llm.CacheWrite5m: 3_750_000, llm.CacheWrite1h: 6_000_000, llm.Output: 15_000_000,
+	}},
+}
+
+func newRig(t testing.TB, p plan) *rig {
+	t.Helper()
+	r := &rig{ups: map[identity.Upstream]*upstreamtest.Server{}, taps: map[identity.Upstream]*tap{}, logs: &logs{}, metrics: prometheus.NewRegistry()}
+	logger := slog.New(slog.NewJSONHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r.openAuth(t, logger, p.slots)
+	r.openJournal(t, p)
+	r.ledger = ledger.New(price.NewBook(cards))
+	cfg := gateway.Config{
+		Auth: r.auth, Journal: r.journal, Ledger: r.ledger, OpenAI: openai.Dialect{}, Anthropic: anthropic.Dialect{},
+		Logger: logger, Registerer: r.metrics, Instance: "instance0000",
+	}
+	if p.config != nil {
+		p.config(&cfg)
+	}
+	r.Gateway = gateway.New(cfg, r.build(t, p))
+	t.Cleanup(func() {
+		if err := r.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+		r.canaries(t)
+	})
+	r.listen(t, r.Gateway, p.serve)
+	return r
+}
+
+func (r *rig) openAuth(t testing.TB, logger *slog.Logger, slots int) {
+	t.Helper()
+	master, err := auth.ParseMaster(auth.NewSecretText(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.auth, err = auth.New(t.Context(), auth.Config{
+		Store: storetest.Open(t, storetest.SQLite), Master: master, Logger: logger, Registerer: r.metrics,
+		FailureBurst: 10_000,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.key = r.newKey(t, auth.KeySpec{Project: "p", Slots: slots})
+	_, admin, err := r.auth.NewAdmin(t.Context(), auth.AdminSpec{Name: "root", Role: identity.RoleAdmin}, discardAct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.admin = admin.Reveal()
+}
+
+func discardAct(auth.Act) error { return nil }
+
+func (r *rig) newKey(t testing.TB, spec auth.KeySpec) string {
+	t.Helper()
+	_, key, err := r.auth.NewKey(t.Context(), spec, discardAct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.Reveal()
+}
+
+func (r *rig) openJournal(t testing.TB, p plan) {
+	t.Helper()
+	cfg := journal.Config{Dir: t.TempDir(), SegmentBytes: 8 << 20, Registerer: r.metrics}
+	if p.journal != nil {
+		p.journal(&cfg)
+	}
+	var err error
+	if r.journal, err = journal.Open(cfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.journal.Close() })
+	r.seen = &seen{journal: r.journal, exchanges: map[string]*trail{}}
+}
+
+// build starts the upstreams and makes the snapshot.
+func (r *rig) build(t testing.TB, p plan) *gateway.Snapshot {
+	t.Helper()
+	s := &gateway.Snapshot{
+		Hash: "config-hash", Label: label.Internal, Upstreams: map[identity.Upstream]*upstream.Upstream{},
+		Models: map[identity.Model][]gateway.Target{
+			fast: {{Upstream: oa, Model: "gpt-5-mini"}}, claude: {{Upstream: an, Model: "claude-sonnet-4-5"}},
+			vector: {{Upstream: oa, Model: "text-embedding-3-small"}},
+		},
+		Limits: gateway.Limits{
+			Body: 1 << 20, Depth: 64, Answer: 4 << 20, Event: 1 << 20, BodyTime: 10 * time.Second, FirstFrame: 20 * time.Second,
+			Stall: 20 * time.Second, Total: 30 * time.Second, Heartbeat: 20 * time.Second,
+		},
+	}
+	if p.limits != nil {
+		p.limits(&s.Limits)
+	}
+	vendors := map[identity.Upstream]upstreamtest.Vendor{oa: upstreamtest.OpenAI, an: upstreamtest.Anthropic}
+	for name, v := range p.vendors {
+		vendors[name] = v
+	}
+	for name, v := range vendors {
+		key := openAIKey
+		if v == upstreamtest.Anthropic {
+			key = anthropicKey
+		}
+		up, err := upstreamtest.Start(upstreamtest.Config{Vendor: v, Key: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := up.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		r.ups[name] = up
+		address := up.BaseURL()
+		if p.tap {
+			r.taps[name] = newTap(t, up)
+			address = r.taps[name].url
+		}
+		s.Upstreams[name] = newUpstream(t, name, v, address, p)
+	}
+	for name, address := range p.addresses {
+		s.Upstreams[name] = newUpstream(t, name, upstreamtest.OpenAI, address, p)
+	}
+	if p.snapshot != nil {
+		p.snapshot(s)
+	}
+	return s
+}
+
+func newUpstream(t testing.TB, name identity.Upstream, v upstreamtest.Vendor, address string, p plan) *upstream.Upstream {
+	t.Helper()
+	cfg := upstream.Config{
+		Name: name, Kind: upstream.Kind(v), BaseURL: address, Key: secret.New(openAIKey), Class: label.Vetted,
+		Provider: string(v), AllowPrivate: true, AddUsage: true,
+	}
+	if v == upstreamtest.Anthropic {
+		cfg.Key = secret.New(anthropicKey)
+	}
+	if p.upstream != nil {
+		p.upstream(&cfg)
+	}
+	u, err := upstream.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(u.Close)
+	return u
+}
+
+// listen serves a handler until the test ends. The header limit is that of the
+// product's own listener.
+func (r *rig) listen(t testing.TB, h http.Handler, serve func(*http.Server, net.Listener) error) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(slog.NewJSONHandler(r.logs, nil), slog.LevelError),
+	}
+	if serve == nil {
+		serve = func(s *http.Server, l net.Listener) error { return s.Serve(l) }
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = serve(s, l) }) // returns when the server is closed
+	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 256}
+	r.addr, r.url, r.client = l.Addr().String(), "http://"+l.Addr().String(), &http.Client{Transport: transport}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		s.Close()
+		serving.Wait()
+	})
+}
+
+// logs collects what is logged.
+type logs struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logs) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// canaries fails the test when a credential was seen where it does not belong:
+// the logs, the journal, or what upstreams received.
+func (r *rig) canaries(t testing.TB) {
+	t.Helper()
+	all := []string{openAIKey, anthropicKey, r.key, r.admin}
+	inspect := func(where, text string, but ...string) {
+		for _, canary := range all {
+			if !slices.Contains(but, canary) && strings.Contains(text, canary) {
+				t.Errorf("a credential shows in %s: %.300s", where, text)
+			}
+		}
+	}
+	inspect("the logs", r.logs.String())
+	for e, err := range r.journal.Records(journal.Position{}) {
+		if err != nil {
+			break // the journal was closed by the test
+		}
+		inspect("the journal", string(e.Payload))
+	}
+	for name, up := range r.ups {
+		for _, q := range up.Journal().Requests() {
+			h := q.Header.Clone()
+			carrier, own := "Authorization", "Bearer "+openAIKey
+			if r.Snapshot().Upstreams[name].Kind == upstream.Anthropic {
+				carrier, own = "X-Api-Key", anthropicKey
+			}
+			if got := strings.Join(h[carrier], "|"); got != own {
+				t.Errorf("upstream %s: %s is %q", name, carrier, got)
+			}
+			h.Del(carrier)
+			inspect("a request to "+string(name), fmt.Sprint(q.Method, q.Target, q.Host, h, string(q.Body)))
+		}
+	}
+}
+
+// call is one request of a client.
+type call struct {
+	method  string // POST when there is a body, else GET
+	path    string
+	body    string
+	header  http.Header
+	key     string // "-" for none; empty for the rig's own
+	chunked bool
+}
+
+// answer is what a client got.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	err    error // while the body was read
+	rid    string
+}
+
+func (r *rig) request(t testing.TB, ctx context.Context, c call) *http.Request {
+	t.Helper()
+	var body io.Reader
+	if c.body != "" {
+		body = strings.NewReader(c.body)
+		if c.chunked {
+			body = io.MultiReader(body)
+		}
+	}
+	method := cmp.Or(c.method, map[bool]string{true: http.MethodPost, false: http.MethodGet}[c.body != ""])
+	q, err := http.NewRequestWithContext(ctx, method, r.url+c.path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.body != "" {
+		q.Header.Set("Content-Type", "application/json")
+	}
+	for name, values := range c.header {
+		q.Header[name] = values
+	}
+	if c.key != "-" {
+		q.Header.Set("Authorization", "Bearer "+cmp.Or(c.key, r.key))
+	}
+	return q
+}
+
+// do sends a request and reads the answer to its end.
+func (r *rig) do(t testing.TB, c call) answer {
+	t.Helper()
+	resp, err := r.client.Do(r.request(t, t.Context(), c))
+	if err != nil {
+		t.Fatalf("%s: %v", c.path, err)
+	}
+	return read(resp)
+}
+
+func read(resp *http.Response) answer {
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, resp.Header, b, err, resp.Header.Get("X-Request-Id")}
+}
+
+// post sends a body with the rig's key.
+func (r *rig) post(t testing.TB, path, body string) answer {
+	t.Helper()
+	return r.do(t, call{path: path, body: body})
+}
+
+// format is one way to call the gateway: a route with a body that is fit for it.
+type format struct {
+	name   string
+	path   string
+	up     identity.Upstream
+	model  string // public
+	sent   string // the upstream's name of the model
+	stream bool
+	body   func(model, prompt string) string
+	ep     wire.Endpoint
+}
+
+func chatBody(stream string) func(model, prompt string) string {
+	return func(model, prompt string) string {
+		return `{"model":` + quote(model) + `,"messages":[{"role":"user","content":` + quote(prompt) + `}]` + stream + `}`
+	}
+}
+
+// formats lists every way that makes an exchange.
+var formats = []format{
+	{"chat", "/v1/chat/completions", oa, fast, "gpt-5-mini", false, chatBody(""), wire.Chat},
+	{"chat stream", "/v1/chat/completions", oa, fast, "gpt-5-mini", true, chatBody(`,"stream":true`), wire.Chat},
+	{"responses", "/v1/responses", oa, fast, "gpt-5-mini", false, func(m, p string) string {
+		return `{"model":` + quote(m) + `,"input":` + quote(p) + `}`
+	}, wire.Responses},
+	{"responses stream", "/v1/responses", oa, fast, "gpt-5-mini", true, func(m, p string) string {
+		return `{"model":` + quote(m) + `,"input":` + quote(p) + `,"stream":true}`
+	}, wire.Responses},
+	{"embeddings", "/v1/embeddings", oa, vector, "text-embedding-3-small", false, func(m, p string) string {
+		return `{"model":` + quote(m) + `,"input":` + quote(p) + `,"dimensions":8}`
+	}, wire.Embeddings},
+	{"messages", "/v1/messages", an, claude, "claude-sonnet-4-5", false, chatBody(`,"max_tokens":64`), wire.Messages},
+	{"messages stream", "/v1/messages", an, claude, "claude-sonnet-4-5", true, chatBody(`,"max_tokens":64,"stream":true`), wire.Messages},
+	{"count", "/v1/messages/count_tokens", an, claude, "claude-sonnet-4-5", false, chatBody(""), wire.CountTokens},
+}
+
+func formatNamed(name string) format {
+	return formats[slices.IndexFunc(formats, func(f format) bool { return f.name == name })]
+}
+
+// call sends a prompt in the format; directives may stand in it.
+func (f format) call(prompt string) call { return call{path: f.path, body: f.body(f.model, prompt)} }
+
+// anthropic reports whether the format is Anthropic's.
+func (f format) anthropic() bool { return f.up == an }
+
+func quote(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return string(b)
+}
+
+// alias adds a public model.
+func alias(name identity.Model, up identity.Upstream, model string) func(*gateway.Snapshot) {
+	return func(s *gateway.Snapshot) { s.Models[name] = []gateway.Target{{Upstream: up, Model: model}} }
+}
+
+// noUsage keeps the gateway from asking for usage.
+func noUsage(c *upstream.Config) { c.AddUsage = false }
+
+// vendorOf is whose API a format is.
+func vendorOf(f format) upstreamtest.Vendor {
+	if f.anthropic() {
+		return upstreamtest.Anthropic
+	}
+	return upstreamtest.OpenAI
+}
