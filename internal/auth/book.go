@@ -151,7 +151,8 @@ func (b *book) of(kind identity.Kind) iter.Seq[*credential] {
 // read. When the rows match their seal they are taken as they are. When they do
 // not, somebody other than the program changed them, and the result only ever
 // takes rights away from what this process knew before: a row that is gone,
-// edited, older than it was, or new is not believed.
+// edited, older than it was, or new is not believed. An edited row and one that
+// is older than it was are not believed either way.
 func (b *book) reconcile(rs rings, state store.CredentialState, rows []*credential) *book {
 	next := newBook(rs, state)
 	for _, c := range rows {
@@ -177,20 +178,29 @@ func (b *book) reconcile(rs rings, state store.CredentialState, rows []*credenti
 	return next
 }
 
-// judged decides what to believe of a row that was just read.
+// judged decides what to believe of a row that was just read. What is known of a
+// row that is not believed is kept, for whoever has to find out; so is what it
+// counts for in the seal, unless the seal has it as it was read.
 func (b *book) judged(c *credential, intact bool) *credential {
 	old := b.rows[c.row()]
+	refused := func(d Damage) *credential {
+		r := old.damaged(d)
+		if intact {
+			r.element = c.element
+		}
+		return r
+	}
 	switch {
-	case c.damage != "" && old != nil: // keep what it was, for whoever has to find out
-		d := old.damaged(Edited)
-		d.element = c.element
-		return d
+	case old != nil && c.damage != "":
+		return refused(Edited)
+	case old != nil && c.epoch < old.epoch: // even under a seal: another process may have accepted it
+		return refused(RolledBack)
 	case intact || c.damage != "":
 		return c
 	case old == nil || old.damage == Unexplained:
-		return c.damaged(Unexplained)
-	case c.epoch < old.epoch:
-		return old.damaged(RolledBack)
+		r := c.damaged(Unexplained)
+		r.element = total{} // the seal does not have it
+		return r
 	}
 	return c
 }

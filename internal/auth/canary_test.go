@@ -6,11 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"os"
 
 	"sallyport/internal/identity"
 	"sallyport/internal/secret"
@@ -89,7 +88,7 @@ func TestCanary(t *testing.T) {
 		_, err = a.RevokeKey(t.Context(), k.ID, func(Act) error { return errors.New("disk full") })
 		fmt.Fprintln(&out, err)
 		db.exec(t, "UPDATE virtual_key SET project = 'x'")
-		a.refresh(t)
+		a.sweep(t)
 		_, err = tryAuth(t, db.store, testMaster(t))
 		fmt.Fprintln(&out, err)
 		file, err := os.ReadFile(filepath.Join(dir, "secret"))

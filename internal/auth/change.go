@@ -89,17 +89,22 @@ func (a *Auth) transact(ctx context.Context, journal Journal, plan func(*edit) (
 	return unavailable(cause)
 }
 
+// unavailable is a failure of the database as an administrator sees it.
 func unavailable(err error) error {
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
-	return fault.Wrap(fault.Unavailable, "credentials cannot be changed now", err)
+	public := "credentials cannot be changed now"
+	if errors.Is(err, ErrSeal) {
+		public = ErrSeal.Error()
+	}
+	return fault.Wrap(fault.Unavailable, public, err)
 }
 
 // attempt is one try of transact.
 func (a *Auth) attempt(ctx context.Context, journal Journal, plan func(*edit) (Act, error)) error {
 	if a.checked.Load() == nil { // it never matched: there is nothing to build on
-		return fault.Wrap(fault.Unavailable, "", ErrSeal)
+		return unavailable(ErrSeal)
 	}
 	var next store.CredentialState
 	e := &edit{auth: a, now: time.Now().UnixMicro()}

@@ -38,7 +38,7 @@ const (
 func (a *Auth) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		a.repeat(ctx, func() time.Duration {
+		a.repeat(ctx, a.cfg.PollEvery, func() time.Duration {
 			bounded, cancel := context.WithTimeout(ctx, pollTimeout)
 			defer cancel()
 			_ = a.check(bounded, false) // reported there
@@ -46,7 +46,7 @@ func (a *Auth) Run(ctx context.Context) {
 		})
 	})
 	wg.Go(func() {
-		a.repeat(ctx, func() time.Duration {
+		a.repeat(ctx, a.cfg.SweepEvery, func() time.Duration {
 			began := time.Now()
 			bounded, cancel := context.WithTimeout(ctx, sweepTimeout)
 			defer cancel()
@@ -59,8 +59,7 @@ func (a *Auth) Run(ctx context.Context) {
 }
 
 // repeat calls f until ctx ends, each time after the wait that f asked for.
-func (a *Auth) repeat(ctx context.Context, f func() time.Duration) {
-	wait := a.cfg.PollEvery
+func (a *Auth) repeat(ctx context.Context, wait time.Duration, f func() time.Duration) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -70,10 +69,6 @@ func (a *Auth) repeat(ctx context.Context, f func() time.Duration) {
 		wait = f()
 	}
 }
-
-// Refresh looks at the database now instead of at the next poll. With every it
-// reads all rows, and so finds edited ones; otherwise only what changed.
-func (a *Auth) Refresh(ctx context.Context, every bool) error { return a.check(ctx, every) }
 
 // check brings the book up to date and remembers when that last succeeded.
 func (a *Auth) check(ctx context.Context, full bool) error {
@@ -111,12 +106,13 @@ func (a *Auth) report(ctx context.Context, err error) {
 
 // read reads what changed, or everything.
 func (a *Auth) read(ctx context.Context, full bool) error {
-	known, last, intact, rs := a.known()
+	known, last, intact, _ := a.known()
 	return a.store.View(ctx, func(tx *store.Tx) error {
 		state, err := tx.CredentialState(ctx)
 		if err != nil {
 			return err
 		}
+		_, _, _, rs := a.known() // after the state was read: a rotation holds its new version before it commits
 		r, err := rs.of(state)
 		if err != nil {
 			return err

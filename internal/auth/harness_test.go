@@ -180,10 +180,10 @@ func (r rig) want(t testing.TB, token secret.String, want Refusal, when string) 
 	}
 }
 
-// refresh reads every row now.
-func (r rig) refresh(t testing.TB) {
+// sweep reads every row now.
+func (r rig) sweep(t testing.TB) {
 	t.Helper()
-	if err := r.Refresh(t.Context(), true); err != nil && !errors.Is(err, ErrSeal) {
+	if err := r.check(t.Context(), true); err != nil && !errors.Is(err, ErrSeal) {
 		t.Fatal(err)
 	}
 }

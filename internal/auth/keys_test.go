@@ -13,6 +13,7 @@ import (
 	"sallyport/internal/fault"
 	"sallyport/internal/identity"
 	"sallyport/internal/secret"
+	"sallyport/internal/store/storetest"
 )
 
 func TestKeyLife(t *testing.T) {
@@ -70,7 +71,7 @@ func TestKeyLife(t *testing.T) {
 		if _, err := a.RevokeKey(t.Context(), k.ID, a.acts.record); err != nil {
 			t.Error("revoked twice:", err)
 		}
-		if err := b.Refresh(t.Context(), false); err != nil {
+		if err := b.check(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		b.want(t, token, Revoked, "elsewhere after a poll")
@@ -165,7 +166,7 @@ func TestRotateKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := b.Refresh(t.Context(), false); err != nil {
+		if err := b.check(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range []rig{a, b} {
@@ -223,6 +224,31 @@ func TestRecordAndRowsDoNotDiverge(t *testing.T) {
 	})
 }
 
+// When the commit fails after the record was written, a second record says so.
+func TestCommitThatFails(t *testing.T) {
+	db := openDatabase(t, storetest.Postgres)
+	a := newAuth(t, db.store, testMaster(t))
+	k, token := a.newKey(t, "p")
+	cut := func(act Act) error { // the server drops the connection after the record
+		if !strings.HasSuffix(act.Act, ".unconfirmed") {
+			db.exec(t, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+				WHERE datname = current_database() AND state = 'idle in transaction'`)
+		}
+		return a.acts.record(act)
+	}
+	if _, err := a.RevokeKey(t.Context(), k.ID, cut); kindOf(err) != fault.Unavailable || !strings.Contains(fault.From(err).Message(), "not known") {
+		t.Fatal(err)
+	}
+	if got := a.acts.names(); got != "key.create key.revoke key.revoke.unconfirmed" {
+		t.Error(got)
+	}
+	a.want(t, token, "", "after a revocation that was not stored")
+	if _, err := a.RevokeKey(t.Context(), k.ID, a.acts.record); err != nil {
+		t.Error(err)
+	}
+	a.want(t, token, Revoked, "after the second try")
+}
+
 func TestExpiredKeySaysSo(t *testing.T) {
 	a := newAuth(t, onSQLite(t).store, testMaster(t))
 	k, token := a.newKey(t, "p")
@@ -275,13 +301,13 @@ func TestConcurrentChanges(t *testing.T) {
 			}
 		}
 		for _, r := range rigs {
-			if err := r.Refresh(t.Context(), false); err != nil {
+			if err := r.check(t.Context(), false); err != nil {
 				t.Fatal(err)
 			}
 			for _, token := range all {
 				r.want(t, token, "", "key made under contention")
 			}
-			if err := r.Refresh(t.Context(), true); err != nil {
+			if err := r.check(t.Context(), true); err != nil {
 				t.Error("after contention:", err)
 			}
 		}

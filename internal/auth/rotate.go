@@ -51,11 +51,12 @@ func (a *Auth) RotateSecret(ctx context.Context, journal Journal) (Rotation, err
 		}
 	}
 	rs := newRings(a.master)
+	a.hold(rs)
 	to := rs[a.master.Newest()]
 	out := Rotation{Version: to.version}
 	err := a.rewrite(ctx, journal, rs, func(w *rewrite) (Act, error) {
 		if !w.intact {
-			return Act{}, fault.Wrap(fault.Unavailable, "", ErrSeal)
+			return Act{}, ErrSeal
 		}
 		w.under = to
 		for _, c := range w.rows {
@@ -80,9 +81,9 @@ func (a *Auth) RotateSecret(ctx context.Context, journal Journal) (Rotation, err
 
 // Resealed is the result of resealing.
 type Resealed struct {
-	Rows    int // sealed as they are
-	Damaged int // of these, edited ones; they stay refused
-	Revoked int // of these, older than what this process knew; they were revoked
+	Rows    int `json:"rows"`    // sealed as they are
+	Damaged int `json:"damaged"` // of these, edited ones; they stay refused
+	Revoked int `json:"revoked"` // of these, older than what this process knew; they were revoked
 }
 
 // Reseal accepts the rows of credentials as they now are, after somebody deleted
@@ -169,11 +170,20 @@ func (a *Auth) rewrite(ctx context.Context, journal Journal, rs rings, plan func
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.book.state.Epoch < next.Epoch { // else a poll saw it first
-		a.book = a.book.reconcile(rs, next, w.rows)
+		b := a.book.reconcile(rs, next, w.rows)
+		a.logDamage(ctx, a.book, b)
+		a.book = b
+		a.snapshot.Store(b.snapshot())
 	}
+	return nil
+}
+
+// hold serves with the sub-keys of the versions that are held from now on.
+func (a *Auth) hold(rs rings) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.book.rings = rs
 	a.snapshot.Store(a.book.snapshot())
-	return nil
 }
 
 func sumOf(rows []*credential) (sum total) {
@@ -232,10 +242,7 @@ func (a *Auth) DropSecret(ctx context.Context, version int64, force bool, journa
 	if err := a.master.drop(version); err != nil {
 		return list, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.book.rings = newRings(a.master)
-	a.snapshot.Store(a.book.snapshot())
+	a.hold(newRings(a.master))
 	return list, nil
 }
 

@@ -131,20 +131,20 @@ func TestRotateConfiguredSecret(t *testing.T) {
 		a, b := newAuth(t, db.store, parse(v2+","+v1)), newAuth(t, db.store, parse(v2+","+v1))
 		a.want(t, token, "", "with the new version not in force yet")
 		_, early := a.newKey(t, "p")
-		old.refresh(t)
+		old.sweep(t)
 		old.want(t, early, "", "made before the rotation, at a replica without the new version")
 
 		if _, err := a.RotateSecret(t.Context(), a.acts.record); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.Refresh(t.Context(), false); err != nil {
+		if err := b.check(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range []rig{a, b} {
 			r.want(t, token, "", "after the rotation")
 			r.want(t, early, "", "after the rotation")
 		}
-		if err := old.Refresh(t.Context(), false); !errors.Is(err, ErrOtherSecret) {
+		if err := old.check(t.Context(), false); !errors.Is(err, ErrOtherSecret) {
 			t.Errorf("a replica without the version in force: %v", err)
 		}
 		if _, err := tryAuth(t, db.store, parse(v1)); !errors.Is(err, ErrOtherSecret) {
@@ -167,7 +167,7 @@ func TestOldBindingIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		db.restore(t, "", "virtual_key")
-		a.refresh(t)
+		a.sweep(t)
 		a.want(t, token, Altered, "bound under the old version")
 	})
 }
@@ -190,7 +190,7 @@ func TestRotationLaundersNothing(t *testing.T) {
 		if _, err := a.RotateSecret(t.Context(), a.acts.record); !errors.Is(err, ErrSeal) {
 			t.Errorf("rotated over a deleted row: %v", err)
 		}
-		a.refresh(t)
+		a.sweep(t)
 		a.want(t, token, Altered, "after the failed rotation")
 	})
 }
@@ -258,7 +258,7 @@ func TestServingDuringChanges(t *testing.T) {
 	}
 	close(done)
 	wg.Wait()
-	if err := a.Refresh(t.Context(), true); err != nil {
+	if err := a.check(t.Context(), true); err != nil {
 		t.Error(err)
 	}
 }

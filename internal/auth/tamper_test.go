@@ -73,7 +73,7 @@ func TestEditedRowsAreRefused(t *testing.T) {
 						edit = fmt.Sprintf("UPDATE %s SET %s = '%064d' WHERE id = '%s'", table, column, 7, tt.id)
 					}
 					db.exec(t, edit)
-					a.refresh(t)
+					a.sweep(t)
 					fresh, err := tryAuth(t, db.store, testMaster(t))
 					if err != nil {
 						t.Fatal(err)
@@ -95,7 +95,7 @@ func TestEditedRowsAreRefused(t *testing.T) {
 						}
 					}
 					db.restore(t, "", table)
-					a.refresh(t)
+					a.sweep(t)
 					for _, token := range tt.tokens {
 						a.want(t, token, "", "after the row was put right")
 					}
@@ -111,7 +111,7 @@ func TestDamagedKeyCanOnlyBeRevoked(t *testing.T) {
 		a := newAuth(t, db.store, testMaster(t))
 		k, token := a.newKey(t, "p")
 		db.exec(t, "UPDATE virtual_key SET project = 'rich'")
-		a.refresh(t)
+		a.sweep(t)
 		if got, err := a.Key(k.ID); err != nil || got.State != StateDamaged || got.Damage != Edited || got.Project != "p" {
 			t.Errorf("%+v, %v", got, err)
 		}
@@ -124,11 +124,33 @@ func TestDamagedKeyCanOnlyBeRevoked(t *testing.T) {
 		}
 		b := newAuth(t, db.store, testMaster(t))
 		for _, r := range []rig{a, b} {
-			r.refresh(t)
+			r.sweep(t)
 			r.want(t, token, Revoked, "damaged and revoked")
 			if s := r.Status(); !s.Intact || len(s.Damaged) != 0 {
 				t.Errorf("%+v", s)
 			}
+		}
+	})
+}
+
+// Revoking what was edited, even its binding, puts the seal right.
+func TestRevokingPutsTheSealRight(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db database) {
+		a := newAuth(t, db.store, testMaster(t))
+		k, token := a.newKey(t, "p")
+		_, other := a.newKey(t, "q")
+		db.exec(t, fmt.Sprintf("UPDATE virtual_key SET binding = '%064d' WHERE id = '%s'", 7, k.ID))
+		if err := a.check(t.Context(), true); !errors.Is(err, ErrSeal) {
+			t.Fatal(err)
+		}
+		if _, err := a.RevokeKey(t.Context(), k.ID, a.acts.record); err != nil {
+			t.Fatal(err)
+		}
+		b := newAuth(t, db.store, testMaster(t))
+		for _, r := range []rig{a, b} {
+			r.sweep(t)
+			r.want(t, token, Revoked, "edited and revoked")
+			r.want(t, other, "", "another key")
 		}
 	})
 }
@@ -145,7 +167,7 @@ func TestRollBackOfARow(t *testing.T) {
 		}
 		db.restore(t, fmt.Sprintf(" WHERE id = '%s'", k.ID), "virtual_key")
 
-		if err := a.Refresh(t.Context(), true); !errors.Is(err, ErrSeal) {
+		if err := a.check(t.Context(), true); !errors.Is(err, ErrSeal) {
 			t.Fatal(err)
 		}
 		a.want(t, stolen, Altered, "put back, where the revocation is known")
@@ -171,7 +193,7 @@ func TestRollBackOfARow(t *testing.T) {
 		if err != nil || out.Revoked != 1 {
 			t.Fatal(out, err)
 		}
-		b.refresh(t)
+		b.sweep(t)
 		c := newAuth(t, db.store, testMaster(t))
 		for _, r := range []rig{a, b, c} {
 			r.want(t, stolen, Revoked, "after resealing where the revocation is known")
@@ -190,7 +212,7 @@ func TestDeletedAndInsertedRows(t *testing.T) {
 		_, other := a.newKey(t, "q")
 		db.save(t)
 		db.exec(t, "DELETE FROM virtual_key WHERE id = '"+string(k.ID)+"'")
-		a.refresh(t)
+		a.sweep(t)
 		a.want(t, gone, Altered, "deleted")
 		a.want(t, other, "", "another key")
 		b := newAuth(t, db.store, testMaster(t))
@@ -203,12 +225,18 @@ func TestDeletedAndInsertedRows(t *testing.T) {
 
 		// Put back after resealing: b never knew it, and the seal does not have it.
 		db.restore(t, fmt.Sprintf(" WHERE id = '%s'", k.ID), "virtual_key")
-		b.refresh(t)
+		b.sweep(t)
 		b.want(t, gone, Altered, "a row that the seal does not have")
 		b.want(t, other, "", "another key")
 		if s := b.Status(); len(s.Damaged) != 1 || s.Damaged[0].Damage != Unexplained {
 			t.Errorf("%+v", s)
 		}
+		if _, err := b.RevokeKey(t.Context(), k.ID, b.acts.record); err != nil {
+			t.Fatal(err)
+		}
+		c := newAuth(t, db.store, testMaster(t))
+		c.want(t, gone, Revoked, "put back and revoked")
+		c.want(t, other, "", "another key, once all is in order")
 	})
 }
 
@@ -226,7 +254,7 @@ func TestRollBackOfTheDatabase(t *testing.T) {
 		_, late := a.newKey(t, "r")
 		db.restore(t, "", "virtual_key", "admin", "credential_state")
 		for range 3 {
-			if err := a.Refresh(t.Context(), false); !errors.Is(err, ErrSeal) {
+			if err := a.check(t.Context(), false); !errors.Is(err, ErrSeal) {
 				t.Fatal(err)
 			}
 		}
@@ -235,6 +263,18 @@ func TestRollBackOfTheDatabase(t *testing.T) {
 		a.want(t, other, "", "another key")
 		if _, _, err := a.NewKey(t.Context(), KeySpec{Project: "p"}, a.acts.record); !errors.Is(err, ErrSeal) {
 			t.Errorf("built on a database that was put back: %v", err)
+		}
+		// A process that starts now believes it, and goes on from there; this one does not.
+		early := newAuth(t, db.store, testMaster(t))
+		for range 5 {
+			early.newKey(t, "s")
+		}
+		for _, full := range []bool{false, true} {
+			if err := a.check(t.Context(), full); err != nil {
+				t.Fatal(err)
+			}
+			a.want(t, stolen, Altered, "revoked before the database was put back")
+			a.want(t, other, "", "another key")
 		}
 		if out, err := a.Reseal(t.Context(), a.acts.record); err != nil || out.Revoked != 1 {
 			t.Fatal(out, err)
@@ -263,7 +303,7 @@ func TestEditedState(t *testing.T) {
 			fmt.Sprintf("secret_check = '%064d'", 0): ErrOtherSecret,
 		} {
 			db.exec(t, "UPDATE credential_state SET "+edit)
-			if err := a.Refresh(t.Context(), false); !errors.Is(err, refused) {
+			if err := a.check(t.Context(), false); !errors.Is(err, refused) {
 				t.Errorf("%s: %v", edit, err)
 			}
 			a.want(t, token, "", "for a while after "+edit)
@@ -276,7 +316,7 @@ func TestEditedState(t *testing.T) {
 				b.want(t, token, Stale, "a new process after "+edit)
 			}
 			db.restore(t, "", "credential_state")
-			if err := a.Refresh(t.Context(), true); err != nil {
+			if err := a.check(t.Context(), true); err != nil {
 				t.Errorf("put right after %s: %v", edit, err)
 			}
 		}
@@ -325,7 +365,7 @@ func TestOtherSecretIsRefused(t *testing.T) {
 		if !errors.Is(err, ErrOtherSecret) || !strings.Contains(err.Error(), "version 1") {
 			t.Error(err)
 		}
-		a.refresh(t)
+		a.sweep(t)
 		a.want(t, token, "", "after strangers tried")
 	})
 }

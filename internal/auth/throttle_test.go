@@ -53,7 +53,9 @@ func TestThrottleNetworks(t *testing.T) {
 			t.Errorf("%s and %s: same %v", tt.x, tt.y, same)
 		}
 	}
-	if network(netip.Addr{}) != network(netip.Addr{}) {
+	th := newThrottle(1, 1, 10)
+	th.fail(netip.Addr{}, time.Now())
+	if _, over := th.fail(netip.Addr{}, time.Now()); !over || th.size() != 1 {
 		t.Error("unknown addresses do not share one source")
 	}
 }
