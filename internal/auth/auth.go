@@ -19,10 +19,10 @@
 // refuses every credential until an operator reseals them.
 //
 // The limits: whoever holds the master secret and the database can write what
-// they like. Whoever holds the database alone can make credentials unusable, can
-// put the whole database back to an earlier consistent state while no process
-// runs (the audit log's heads, kept elsewhere, show that), and can hold back a
-// change from a replica for up to MaxStale, during which the replica logs errors.
+// they like. Whoever holds the database alone can make credentials unusable, and
+// can show an earlier state of all rows together: to a process that starts then,
+// or to a replica that has not seen the change yet. The replica that made the
+// change notices and logs it, and the audit log has the act with its epoch.
 package auth
 
 import (
