@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/console"
+	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
 )
 
@@ -35,17 +36,11 @@ func chat(cmd *cobra.Command, f *flags, model, text string) error {
 		return err
 	}
 	defer c.close()
-	if model == "" {
-		var ms []console.Model
-		if err := c.call(ctx, "GET", "/models", nil, &ms); err != nil {
-			return err
-		}
-		if len(ms) == 0 {
-			return errors.New("no model is served; see: sallyport doctor")
-		}
-		model = ms[0].Name
+	model, kind, err := c.chooseModel(ctx, model)
+	if err != nil {
+		return err
 	}
-	rid, err := c.stream(ctx, model, text, func(delta string) { fmt.Fprint(cmd.OutOrStdout(), visibleText(delta)) }, f.json)
+	rid, err := c.stream(ctx, kind, model, text, func(delta string) { fmt.Fprint(cmd.OutOrStdout(), visibleText(delta)) }, f.json)
 	if rid == "" {
 		return err
 	}
@@ -66,16 +61,38 @@ func tokensOrUnknown(e console.Entry) string {
 	return "tokens: " + tokens(e)
 }
 
+// chooseModel is the model to use, the first one when none is named, and the API
+// family that its upstream speaks.
+func (c *client) chooseModel(ctx context.Context, model string) (name, kind string, err error) {
+	var ms []console.Model
+	if err := c.call(ctx, "GET", "/models", nil, &ms); err != nil {
+		return "", "", err
+	}
+	for _, m := range ms {
+		if model == "" || m.Name == model {
+			return m.Name, m.Kind, nil
+		}
+	}
+	if model == "" {
+		return "", "", errors.New("no model is served; see: sallyport doctor")
+	}
+	return "", "", fmt.Errorf("no model is called %q; see: sallyport models ls", model)
+}
+
 // stream sends one message, hands over the pieces of the answer unless quiet, and
 // returns the request id when the request was taken.
-func (c *client) stream(ctx context.Context, model, text string, piece func(string), quiet bool) (rid string, err error) {
-	body, err := json.Marshal(map[string]any{
+func (c *client) stream(ctx context.Context, kind, model, text string, piece func(string), quiet bool) (rid string, err error) {
+	path, request := "/v1/chat/completions", map[string]any{
 		"model": model, "stream": true, "messages": []map[string]string{{"role": "user", "content": text}},
-	})
+	}
+	if kind == string(upstream.Anthropic) {
+		path, request["max_tokens"] = "/v1/messages", 1024
+	}
+	body, err := json.Marshal(request)
 	if err != nil {
 		return "", fmt.Errorf("encode the request: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sallyport/v1/chat/completions", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sallyport"+path, bytes.NewReader(body))
 	if err != nil {
 		return "", fmt.Errorf("make the request: %w", err)
 	}
@@ -117,9 +134,13 @@ func (c *client) stream(ctx context.Context, model, text string, piece func(stri
 	}
 }
 
-// chunk reads the text of one chat completion chunk, or its error.
+// chunk reads the text of one event of either API family, or its error.
 func chunk(data []byte) (text, failure string) {
 	var c struct {
+		Delta struct { // Anthropic
+			Text     string `json:"text"`
+			Thinking string `json:"thinking"`
+		} `json:"delta"`
 		Choices []struct {
 			Delta struct {
 				Content   string `json:"content"`
@@ -136,6 +157,7 @@ func chunk(data []byte) (text, failure string) {
 	if c.Error != nil {
 		return "", c.Error.Message
 	}
+	text = c.Delta.Thinking + c.Delta.Text
 	for _, choice := range c.Choices {
 		text += choice.Delta.Reasoning + choice.Delta.Content
 	}

@@ -38,8 +38,8 @@ func (a *App) models() []console.Model {
 		m := console.Model{Name: string(name), Targets: []string{}, Price: "unknown"}
 		for i, t := range s.Targets(name) {
 			m.Targets = append(m.Targets, string(t.Upstream)+"/"+t.Model)
-			if i == 0 {
-				m.Price = a.priceOf(t)
+			if u := s.Upstreams[t.Upstream]; i == 0 && u != nil {
+				m.Kind, m.Price = string(u.Kind), a.priceOf(t)
 			}
 		}
 		list = append(list, m)

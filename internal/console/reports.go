@@ -20,6 +20,7 @@ import (
 // Model is one public model as the data plane serves it.
 type Model struct {
 	Name    string   `json:"name"`
+	Kind    string   `json:"kind"`    // API family of the first target
 	Targets []string `json:"targets"` // upstream/model in the order they are tried
 	Price   string   `json:"price"`   // USD per million tokens, input/output of the first target; "unknown" or "declared 0"
 }
