@@ -1,0 +1,42 @@
+// Package sallyport is the map of the repository; it holds no code. The program is cmd/sallyport.
+//
+// Packages are grouped by how much of the world they may touch. A package imports only what its line
+// in the table of layers_test.go allows; identity and fault may be imported by all.
+//
+// Layer 0, pure nouns and rules: no file, no network, no database, no clock.
+//
+//	identity   Principal and every id type
+//	llm        vocabulary of model APIs: request, message, part, tool, usage, event
+//	label      data classes and upstream classes, their order
+//	price      integer money, dated price cards, the cost of a usage
+//	fault      the closed set of error kinds and their public messages
+//	secret     a string that never prints, logs or marshals itself
+//	policy     Decide: may this request go to this upstream, and why
+//	route      the order in which permitted upstreams are tried
+//	record     the kinds of journal record and their canonical encoding
+//
+// Layer 1, one package per mechanism.
+//
+//	wire       dialects: bytes and server-sent events to and from llm, raw bytes kept
+//	upstream   one configured endpoint: client, credential, dial guard
+//	journal    framed, checksummed, hash-chained bytes in append-only segments
+//	store      all rows and migrations, SQLite and PostgreSQL, one query text
+//	auth       keys, administrators, sessions: credential to Principal, from a snapshot
+//	ledger     holds and settlements, usage claimed and counted
+//	auditlog   Merkle log of every record: leaves, checkpoints, verification
+//	projector  journal to database: rows, leaves and roll-ups in one transaction a batch
+//
+// Layer 2, services; they never import each other.
+//
+//	gateway    the data plane: HTTP and the exchange
+//	console    the admin listener: its API and the one-time link
+//
+// Layer 3, wiring.
+//
+//	config     file to structs: strict, all errors at once
+//	app        New, Run, Stop: configuration into running parts
+//
+// For tests only.
+//
+//	upstreamtest  a faithful provider that can also be told to fail
+package sallyport
