@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/auth"
 	"sallyport/internal/config"
 	"sallyport/internal/console"
 )
@@ -215,13 +216,26 @@ func secretCommand(f *flags) *cobra.Command {
 				fmt.Fprintf(cmd.OutOrStdout(), "version %d is in force for %d credentials; %d move to it when they are next used\n", r.Version, r.Rows, r.OldLookups)
 			})
 		},
-	}, secretDrop(f), &cobra.Command{
+	}, secretNew(), secretDrop(f), &cobra.Command{
 		Use: "reseal", Short: "Accept the stored credentials as they are, after looking at keys ls and admin ls", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := ask[map[string]any](cmd.Context(), f, "POST", "/credentials/reseal", nil)
 			return err
 		},
 	})
+	return c
+}
+
+func secretNew() *cobra.Command {
+	version := int64(1)
+	c := &cobra.Command{
+		Use: "new", Short: "Print a fresh master secret, to be kept where secret: in the configuration points", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), auth.NewSecretText(version).Reveal())
+			return err
+		},
+	}
+	c.Flags().Int64Var(&version, "version", 1, "its version: one more than the newest in use, before a rotation")
 	return c
 }
 

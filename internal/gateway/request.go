@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"sallyport/internal/auth"
 	"sallyport/internal/fault"
 	"sallyport/internal/identity"
 	"sallyport/internal/label"
@@ -38,8 +39,8 @@ func (x *Exchange) authenticate() error {
 		}
 		x.principal = p
 	}
-	if !x.principal.MayInfer() {
-		return fault.New(fault.Forbidden, "an administrator's credential cannot send requests to models; make a key with: sallyport keys new")
+	if err := auth.RequireInference(x.principal); err != nil {
+		return err
 	}
 	return x.checkHops()
 }
