@@ -11,7 +11,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
+	"net"
 	"net/http"
+	"net/netip"
+	"path"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,6 +42,7 @@ type Config struct {
 	VerifierKey  string        // of the audit log
 	Hosts        []string      // values of the Host header that are ours, without port
 	MetricsToken secret.String // what /metrics demands; empty admits loopback callers only
+	Proxied      bool          // a reverse proxy stands before the admin listener: no peer is the caller itself
 	ReadyError   func() error  // nil when the data plane can serve
 
 	Journal   func(actor string, a auth.Act) error // writes an admin record
@@ -134,12 +140,15 @@ func (c *Console) Handler() http.Handler {
 	mux.HandleFunc("POST /api/v1/setup", c.setup)
 	c.static(mux)
 	protection := http.NewCrossOriginProtection()
-	return c.checkHost(protection.Handler(secure(mux)))
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		problem(w, fault.New(fault.Forbidden, "requests from pages of other origins are refused"))
+	}))
+	return secure(c.checkHost(protection.Handler(plainPaths(mux))))
 }
 
 // Trusted serves the data folder's socket: its peers are the folder's owner and
 // act as the principal.
-func (c *Console) Trusted(p identity.Principal) http.Handler { return c.mux(&p) }
+func (c *Console) Trusted(p identity.Principal) http.Handler { return plainPaths(c.mux(&p)) }
 
 func (c *Console) mux(as *identity.Principal) *http.ServeMux {
 	mux := http.NewServeMux()
@@ -149,7 +158,7 @@ func (c *Console) mux(as *identity.Principal) *http.ServeMux {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	mux.HandleFunc("GET /readyz", c.ready)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { c.ready(w, as != nil) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { problem(w, fault.New(fault.NotFound, "")) })
 	return mux
 }
@@ -189,8 +198,31 @@ func (c *Console) principal(r *http.Request, as *identity.Principal) (identity.P
 // checkHost refuses names that are not ours, against DNS rebinding.
 func (c *Console) checkHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !c.hosts[hostName(r.Host)] {
+		if host := hostName(r.Host); !c.hosts[host] && !dialled(r, host) {
 			problem(w, fault.New(fault.Forbidden, "this Host is not served here"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// dialled reports whether a host is the address that the client connected to.
+// Nothing can be rebound to an address.
+func dialled(r *http.Request, host string) bool {
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return ok && local.AddrPort().Addr().Unmap().WithZone("") == a.Unmap()
+}
+
+// plainPaths answers paths that ServeMux would redirect to their clean form: its
+// redirects are no problem documents.
+func plainPaths(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.EscapedPath(); p != path.Clean("/"+p) || r.Method == http.MethodConnect {
+			problem(w, fault.New(fault.NotFound, ""))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -217,9 +249,15 @@ func secure(next http.Handler) http.Handler {
 	})
 }
 
-func (c *Console) ready(w http.ResponseWriter, _ *http.Request) {
+// ready answers whether the data plane can serve. Why not is told to the owner
+// of the data folder only: it may name files.
+func (c *Console) ready(w http.ResponseWriter, owner bool) {
 	if err := c.ReadyError(); err != nil {
-		reply(w, http.StatusServiceUnavailable, map[string]string{"status": "unavailable", "reason": err.Error()})
+		answer := map[string]string{"status": "unavailable"}
+		if owner {
+			answer["reason"] = err.Error()
+		}
+		reply(w, http.StatusServiceUnavailable, answer)
 		return
 	}
 	reply(w, http.StatusOK, map[string]string{"status": "ready"})
@@ -234,10 +272,11 @@ func (c *Console) metrics(w http.ResponseWriter, r *http.Request) {
 }
 
 // mayScrape reports whether a caller may read the metrics: with the token where
-// one is configured, else from loopback only.
+// one is configured, else from loopback only. What a proxy passes on came from
+// elsewhere, wherever the proxy runs.
 func (c *Console) mayScrape(r *http.Request) bool {
 	if c.MetricsToken.Empty() {
-		return source(r).IsLoopback()
+		return source(r).IsLoopback() && !c.Proxied && r.Header.Get("Forwarded") == "" && r.Header.Get("X-Forwarded-For") == ""
 	}
 	want := "Bearer " + c.MetricsToken.Reveal()
 	return subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(want)) == 1
@@ -256,15 +295,7 @@ func decode[T any](c *call) (T, error) {
 	if len(b) == 0 {
 		return v, nil
 	}
-	d := json.NewDecoder(strings.NewReader(string(b)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&v); err != nil {
-		return v, fault.Newf(fault.BadRequest, "the body is not what this route takes: %v", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return v, fault.New(fault.BadRequest, "the body holds more than one value")
-	}
-	return v, nil
+	return v, strict(b, &v)
 }
 
 func reply(w http.ResponseWriter, status int, v any) {
@@ -294,7 +325,8 @@ func problem(w http.ResponseWriter, err error) {
 	b, _ := json.Marshal(Problem{"about:blank", f.Kind.String(), f.Kind.Status(), f.Message()})
 	w.Header().Set("Content-Type", "application/problem+json")
 	if f.RetryAfter > 0 {
-		w.Header().Set("Retry-After", "60")
+		wait := min(f.RetryAfter, fault.MaxRetryAfter)
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
 	w.WriteHeader(f.Kind.Status())
 	_, _ = w.Write(append(b, '\n'))

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/netip"
@@ -31,7 +30,7 @@ type Key struct {
 
 func keyOf(k auth.Key, clear secret.String) Key {
 	return Key{
-		ID: k.ID, Key: clear.Reveal(), Project: k.Project, Name: k.Name, Models: k.Models, State: k.State,
+		ID: k.ID, Key: clear.Reveal(), Project: k.Project, Name: k.Name, Models: append([]identity.Model{}, k.Models...), State: k.State,
 		Created: k.Created, Expires: k.Expires, Revoked: some(k.Revoked), Overlap: some(k.PriorUntil),
 	}
 }
@@ -77,8 +76,22 @@ func (c *Console) listKeys(r *call) (any, error) {
 	return list, nil
 }
 
+// keyID is the id that the path names. A credential in its place is refused
+// before anything repeats it.
+func keyID(r *call) (identity.KeyID, error) {
+	id := r.PathValue("id")
+	if auth.ParseKey(id) == nil {
+		return "", fault.New(fault.BadRequest, "that is a credential, not an id: find its id with sallyport keys ls")
+	}
+	return identity.KeyID(id), nil
+}
+
 func (c *Console) showKey(r *call) (any, error) {
-	k, err := c.Auth.Key(identity.KeyID(r.PathValue("id")))
+	id, err := keyID(r)
+	if err != nil {
+		return nil, err
+	}
+	k, err := c.Auth.Key(id)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +151,11 @@ func (c *Console) rotateKey(r *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, clear, err := c.Auth.RotateKey(r.Context(), identity.KeyID(r.PathValue("id")), auth.RotateSpec{Overlap: overlap, AtOnce: want.AtOnce}, c.journal(r.actor()))
+	id, err := keyID(r)
+	if err != nil {
+		return nil, err
+	}
+	k, clear, err := c.Auth.RotateKey(r.Context(), id, auth.RotateSpec{Overlap: overlap, AtOnce: want.AtOnce}, c.journal(r.actor()))
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +163,11 @@ func (c *Console) rotateKey(r *call) (any, error) {
 }
 
 func (c *Console) revokeKey(r *call) (any, error) {
-	k, err := c.Auth.RevokeKey(r.Context(), identity.KeyID(r.PathValue("id")), c.journal(r.actor()))
+	id, err := keyID(r)
+	if err != nil {
+		return nil, err
+	}
+	k, err := c.Auth.RevokeKey(r.Context(), id, c.journal(r.actor()))
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +212,11 @@ func (c *Console) revokeAdmin(r *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.Auth.RevokeAdmin(r.Context(), identity.AdminID(r.PathValue("id")), want.Force, c.journal(r.actor()))
+	id, err := keyID(r)
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.Auth.RevokeAdmin(r.Context(), identity.AdminID(id), want.Force, c.journal(r.actor()))
 	if err != nil {
 		return nil, err
 	}
@@ -245,15 +270,22 @@ func (c *Console) reseal(r *call) (any, error) {
 	return c.Auth.Reseal(r.Context(), c.journal(r.actor()))
 }
 
+// maxSetup bounds a request of somebody who is not known yet.
+const maxSetup = 4096
+
 // setup exchanges the one-time token for the first administrator.
 func (c *Console) setup(w http.ResponseWriter, r *http.Request) {
 	var want struct {
 		Token string `json:"token"`
 		Name  string `json:"name"`
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 4096))
-	if err != nil || json.Unmarshal(b, &want) != nil {
-		problem(w, fault.New(fault.BadRequest, ""))
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSetup))
+	if err != nil {
+		problem(w, fault.New(fault.TooLarge, ""))
+		return
+	}
+	if err := strict(b, &want); err != nil {
+		problem(w, err)
 		return
 	}
 	a, clear, err := c.Auth.ExchangeSetup(r.Context(), secret.New(want.Token), want.Name, source(r), c.journal("setup"))

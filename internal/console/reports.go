@@ -314,8 +314,11 @@ func (c *Console) addRecords(ctx context.Context, rows []Entry) error {
 				return err
 			}
 			r, err := record.Decode(leaf.Record)
-			if err != nil || r.Exchange == nil {
-				return fmt.Errorf("leaf %d holds no exchange: %w", leaf.Index, err)
+			if err != nil {
+				return fmt.Errorf("leaf %d: %w", leaf.Index, err)
+			}
+			if r.Exchange == nil {
+				return fmt.Errorf("leaf %d holds no exchange", leaf.Index)
 			}
 			x := r.Exchange
 			rows[i].Hashes = &Hashes{Request: x.Req, Forwarded: x.Forwarded, Answer: x.Answer, Returned: x.Returned}
