@@ -5,12 +5,14 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -28,7 +30,7 @@ import (
 	"sallyport/internal/llm"
 	"sallyport/internal/price"
 	"sallyport/internal/secret"
-	"sallyport/internal/store/storetest"
+	"sallyport/internal/store"
 	"sallyport/internal/upstream"
 	"sallyport/internal/upstreamtest"
 	"sallyport/internal/wire"
@@ -53,10 +55,47 @@ const (
 	vector = "vector"
 )
 
-func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
+// credentials is the Auth that all rigs share, on a real database: each rig has its
+// own key in it.
+var credentials struct {
+	auth *auth.Auth
+	logs logs
+}
 
-// timeout bounds what a test waits for.
-const timeout = 20 * time.Second
+func TestMain(m *testing.M) {
+	code, err := withCredentials(m.Run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// withCredentials opens the shared Auth while run runs.
+func withCredentials(run func() int) (code int, err error) {
+	dir, err := os.MkdirTemp("", "gateway-test-")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	db, err := store.Open(context.Background(), store.Config{SQLitePath: filepath.Join(dir, "sallyport.db")})
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	master, err := auth.ParseMaster(auth.NewSecretText(1))
+	if err != nil {
+		return 1, err
+	}
+	credentials.auth, err = auth.New(context.Background(), auth.Config{
+		Store: db, Master: master, Logger: slog.New(slog.NewJSONHandler(&credentials.logs, nil)),
+		Registerer: prometheus.NewRegistry(), FailureBurst: 100_000,
+	})
+	if err != nil {
+		return 1, err
+	}
+	return run(), nil
+}
 
 // plan says what a rig is made of. The zero plan is an honest OpenAI and an honest
 // Anthropic upstream with one model each.
@@ -107,7 +146,7 @@ func newRig(t testing.TB, p plan) *rig {
 	t.Helper()
 	r := &rig{ups: map[identity.Upstream]*upstreamtest.Server{}, taps: map[identity.Upstream]*tap{}, logs: &logs{}, metrics: prometheus.NewRegistry()}
 	logger := slog.New(slog.NewJSONHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	r.openAuth(t, logger, p.slots)
+	r.openAuth(t, p.slots)
 	r.openJournal(t, p)
 	r.ledger = ledger.New(price.NewBook(cards))
 	cfg := gateway.Config{
@@ -128,19 +167,9 @@ func newRig(t testing.TB, p plan) *rig {
 	return r
 }
 
-func (r *rig) openAuth(t testing.TB, logger *slog.Logger, slots int) {
+func (r *rig) openAuth(t testing.TB, slots int) {
 	t.Helper()
-	master, err := auth.ParseMaster(auth.NewSecretText(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.auth, err = auth.New(t.Context(), auth.Config{
-		Store: storetest.Open(t, storetest.SQLite), Master: master, Logger: logger, Registerer: r.metrics,
-		FailureBurst: 10_000,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r.auth = credentials.auth
 	r.key = r.newKey(t, auth.KeySpec{Project: "p", Slots: slots})
 	_, admin, err := r.auth.NewAdmin(t.Context(), auth.AdminSpec{Name: "root", Role: identity.RoleAdmin}, discardAct)
 	if err != nil {
@@ -302,7 +331,7 @@ func (r *rig) canaries(t testing.TB) {
 			}
 		}
 	}
-	inspect("the logs", r.logs.String())
+	inspect("the logs", r.logs.String()+credentials.logs.String())
 	for e, err := range r.journal.Records(journal.Position{}) {
 		if err != nil {
 			break // the journal was closed by the test
@@ -377,7 +406,13 @@ func (r *rig) do(t testing.TB, c call) answer {
 	if err != nil {
 		t.Fatalf("%s: %v", c.path, err)
 	}
-	return read(resp)
+	a := read(resp)
+	for _, canary := range []string{openAIKey, anthropicKey, r.key, r.admin} {
+		if bytes.Contains(a.body, []byte(canary)) || strings.Contains(fmt.Sprint(a.header), canary) {
+			t.Errorf("%s: a credential shows in the answer: %v %s", c.path, a.header, a.body)
+		}
+	}
+	return a
 }
 
 func read(resp *http.Response) answer {

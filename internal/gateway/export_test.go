@@ -1,0 +1,15 @@
+package gateway
+
+// Route is one row of the route table, for tests that walk it.
+type Route struct{ Name, Method, Path string }
+
+// Routes is the route table, each row with and without the prefix /v1.
+func Routes() []Route {
+	var all []Route
+	for _, e := range table {
+		for _, prefix := range []string{"", "/v1"} {
+			all = append(all, Route{string(e.name), e.method, prefix + e.path})
+		}
+	}
+	return all
+}
