@@ -21,10 +21,11 @@ go test "${race[@]}" -shuffle=on -timeout 15m -json ./... |
 	.tools/testsum -summary .tools/test-summary -skipped .tools/test-skipped || failed+=("go test")
 go_seconds=$((SECONDS - started))
 
-make --no-print-directory build || failed+=("build")
 sdk_started=$SECONDS
 not_run=()
-if lacks python || lacks sdk-python; then
+if ! make --no-print-directory build; then
+	failed+=("build")
+elif lacks python || lacks sdk-python; then
 	not_run+=("the SDK matrix: no Python to run it with")
 else
 	echo "test: official SDKs against bin/sallyport"
