@@ -27,14 +27,25 @@ const (
 // assurance is the attestation level of an upstream that proves nothing about itself.
 const assurance = "A0"
 
+// usualLeaf is the room that is made for a leaf; nearly all fit.
+const usualLeaf = 768
+
 // saltBytes is the length of a record's salt.
 const saltBytes = 32
 
 // NewLeaf makes the log row of a record, but for its index, which Append gives.
 // raw is the record's canonical encoding, which the row keeps; row is the
-// canonical text of its ledger row, nil for kinds that have none.
+// canonical text of its ledger row, nil for kinds that have none. Records of
+// kinds that are no leaves are an error.
+//
+// The leaf itself is one JSON object in canonical form (RFC 8785, integers only).
+// It names no person, key or project. What it must not tell it commits to:
+// base64(HMAC-SHA-256(salt, label || 0x00 || SHA-256(content))) with the record's
+// own random salt, so that erasing the salt makes the commitment unlinkable. Only
+// names that an operator configured enter it: the model that an upstream declares
+// does when it equals a configured one.
 func NewLeaf(r *record.Record, raw, row []byte) (store.Leaf, error) {
-	data, err := AppendLeaf(make([]byte, 0, 1024), r, raw, row)
+	data, err := appendLeaf(make([]byte, 0, usualLeaf), r, raw, row)
 	if err != nil {
 		return store.Leaf{}, err
 	}
@@ -54,8 +65,8 @@ func NewLeaf(r *record.Record, raw, row []byte) (store.Leaf, error) {
 	return l, nil
 }
 
-// IsLeaf reports whether records of the kind become leaves.
-func IsLeaf(k record.Kind) bool {
+// isLeaf reports whether records of the kind become leaves.
+func isLeaf(k record.Kind) bool {
 	switch k {
 	case record.KindStart, record.KindRefused, record.KindOutcome, record.KindAdmin, record.KindCard, record.KindStrangers:
 		return true
@@ -63,17 +74,7 @@ func IsLeaf(k record.Kind) bool {
 	return false
 }
 
-// AppendLeaf appends the leaf of a record: one JSON object in canonical form
-// (RFC 8785, integers only). raw is the record's canonical encoding; row is the
-// canonical text of its ledger row, nil for kinds that have none.
-//
-// A leaf names no person, key or project. What it must not tell it commits to:
-// base64(HMAC-SHA-256(salt, label || 0x00 || SHA-256(content))) with the record's
-// own random salt, so that erasing the salt makes the commitment unlinkable. Only
-// names that an operator configured enter it: the model that an upstream declares
-// does when it equals a configured one. Records of kinds that are no leaves are
-// an error.
-func AppendLeaf(b []byte, r *record.Record, raw, row []byte) ([]byte, error) {
+func appendLeaf(b []byte, r *record.Record, raw, row []byte) ([]byte, error) {
 	switch r.Kind {
 	case record.KindOutcome, record.KindRefused:
 		return appendExchange(b, r.Kind, r.Exchange, raw, row)
@@ -170,16 +171,6 @@ func member(b []byte, name, value string) []byte {
 	}
 	b = append(append(append(b, `,"`...), name...), `":`...)
 	return record.AppendString(b, value)
-}
-
-// Commitment is the commitment that a leaf holds under a label for content with
-// the given SHA-256, under a record's salt as the record holds it (base64url).
-func Commitment(salt, label string, sum [sha256.Size]byte) (string, error) {
-	c, err := newCommitter(salt)
-	if err != nil {
-		return "", err
-	}
-	return base64.StdEncoding.EncodeToString(c.mac(label, sum)), nil
 }
 
 // committer makes the commitments of one record.

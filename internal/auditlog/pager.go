@@ -6,7 +6,7 @@ import (
 )
 
 // pageRows is how many rows of a table are in memory at a time.
-const pageRows = 512
+const pageRows = 256
 
 // pager walks a table in the order of its integer key, a page at a time, so that
 // several tables are merged in bounded memory over one connection.

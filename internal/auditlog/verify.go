@@ -87,6 +87,7 @@ type walk struct {
 	cards    cardBook
 	buf      []store.Hash
 	row      []byte
+	decoder  record.Decoder
 }
 
 func newWalk(ctx context.Context, tx *store.Tx, opts VerifyOptions, report *Report) *walk {
@@ -259,7 +260,7 @@ func span(from, until int64) string {
 func (w *walk) leaf(l *store.Leaf) error {
 	w.report.Leaves++
 	where := fmt.Sprintf("idx %d (rid %s)", l.Index, printable(l.RID))
-	r, err := record.Decode(l.Record)
+	r, err := w.decoder.Decode(l.Record)
 	if err != nil {
 		w.found.add(CodeRecord, "leaf", where+", column record", "%v", err)
 		if err := w.entry(l.Index, nil, true); err != nil {
@@ -269,7 +270,7 @@ func (w *walk) leaf(l *store.Leaf) error {
 	}
 	var entry *store.Entry
 	w.row = w.row[:0]
-	if r.Exchange != nil && IsLeaf(r.Kind) {
+	if r.Exchange != nil && isLeaf(r.Kind) {
 		e := w.opts.Entry(r.Exchange)
 		e.Leaf = l.Index
 		entry = &e

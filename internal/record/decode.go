@@ -6,34 +6,6 @@ import (
 	"strings"
 )
 
-// Peek reads the kind and the id (member "rid") of a record without decoding the
-// rest. It trusts nothing else about the bytes: only Decode says that a record is
-// canonical.
-func Peek(b []byte) (k Kind, rid string, err error) {
-	k, rid, v, err := peek(string(b))
-	if err == nil && v != version {
-		err = fmt.Errorf("decode record: version %d is not %d", v, version)
-	}
-	return k, rid, err
-}
-
-func peek(s string) (k Kind, rid string, v int64, err error) {
-	p := parser{s: s}
-	for name := range p.members {
-		switch name {
-		case "k":
-			k = Kind(p.text())
-		case "rid":
-			rid = p.text()
-		case "v":
-			v = p.integer()
-		default:
-			p.skip()
-		}
-	}
-	return k, rid, v, p.end()
-}
-
 // parser reads one JSON object of the shape that this package writes. It is lax
 // about order and repetition: Decode compares what it read, encoded again, with
 // what it was given. Texts without escapes share the memory of s. After the first
@@ -192,52 +164,6 @@ func (p *parser) escape(b *strings.Builder) {
 	p.fail("an escape that is not canonical")
 }
 
-// skip moves past a value of any kind.
-func (p *parser) skip() {
-	depth := 0
-	for p.bad == "" && p.i < len(p.s) {
-		switch c := p.s[p.i]; {
-		case c == '"':
-			p.skipText()
-		case c == '{' || c == '[':
-			depth++
-			p.i++
-		case depth > 0 && (c == '}' || c == ']'):
-			depth--
-			p.i++
-		case depth > 0:
-			p.i++
-			continue
-		case c == ',' || c == '}' || c == ']':
-			p.fail("no value")
-		default:
-			for p.i < len(p.s) && p.s[p.i] != ',' && p.s[p.i] != '}' {
-				p.i++
-			}
-		}
-		if depth == 0 {
-			return
-		}
-	}
-	p.fail("a value without end")
-}
-
-// skipText moves past a string.
-func (p *parser) skipText() {
-	p.i++
-	for p.i < len(p.s) {
-		switch p.s[p.i] {
-		case '"':
-			p.i++
-			return
-		case '\\':
-			p.i++
-		}
-		p.i++
-	}
-	p.fail("a string without end")
-}
-
 func (p *parser) texts() (list []string) {
 	p.elements(func() { list = append(list, p.text()) })
 	return list
@@ -279,8 +205,10 @@ func (x *Exchange) parse(p *parser) {
 			x.Hold = p.integer()
 		case "in":
 			x.InBytes = p.integer()
-		case "k", "v":
-			p.skip()
+		case "k":
+			p.text()
+		case "v":
+			p.integer()
 		case "key":
 			x.Key = p.text()
 		case "label":
@@ -390,8 +318,10 @@ func (a *Attempt) parse(p *parser) {
 			a.Class = p.text()
 		case "hold":
 			a.Hold = p.integer()
-		case "k", "v":
-			p.skip()
+		case "k":
+			p.text()
+		case "v":
+			p.integer()
 		case "model":
 			a.Model = p.text()
 		case "n":

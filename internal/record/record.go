@@ -144,18 +144,21 @@ func (c Counts) append(b []byte) []byte {
 // Decode reads one canonical record. It accepts exactly what Append writes:
 // unknown kinds and members, duplicate members, another order or spelling are
 // errors, because the bytes are what the audit log commits to.
-func Decode(b []byte) (Record, error) {
-	text := string(b)
-	kind, _, v, err := peek(text)
+func Decode(b []byte) (Record, error) { return new(Decoder).Decode(b) }
+
+// Decoder decodes many records with one buffer. It is not safe for concurrent
+// use; its zero value is ready.
+type Decoder struct{ buf []byte }
+
+// Decode is the function Decode. The record does not share memory with b.
+func (d *Decoder) Decode(b []byte) (Record, error) {
+	kind, _, err := peek(b)
 	if err != nil {
 		return Record{}, err
 	}
-	if v != version {
-		return Record{}, fmt.Errorf("decode record: version %d is not %d", v, version)
-	}
 	r := Record{Kind: kind}
 	var into any // of the rare kinds
-	p := parser{s: text}
+	p := parser{s: string(b)}
 	switch kind {
 	case KindIntent, KindRefused, KindOutcome:
 		r.Exchange = new(Exchange)
@@ -189,7 +192,7 @@ func Decode(b []byte) (Record, error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("decode %s record: %w", kind, err)
 	}
-	if !bytes.Equal(r.Append(make([]byte, 0, len(b))), b) {
+	if d.buf = r.Append(d.buf[:0]); !bytes.Equal(d.buf, b) {
 		return Record{}, fmt.Errorf("decode %s record: not in canonical form", kind)
 	}
 	return r, nil
