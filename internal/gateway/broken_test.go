@@ -31,7 +31,7 @@ func received(t testing.TB, stream []byte, answer string) int {
 }
 
 // impatient limits are for tests that wait for them to be exceeded.
-func impatient(l *gateway.Limits) { l.Stall, l.FirstFrame = 500*time.Millisecond, 500*time.Millisecond }
+func impatient(l *gateway.Limits) { l.Stall, l.FirstFrame = 400*time.Millisecond, 400*time.Millisecond }
 
 // narrow limits are for tests that exceed them.
 func narrow(l *gateway.Limits) { l.Answer, l.Event = 1<<17, 1<<16 }

@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"bytes"
-	"cmp"
 	"net"
 	"net/http"
 	"strconv"
@@ -11,7 +10,6 @@ import (
 
 	"sallyport/internal/fault"
 	"sallyport/internal/gateway"
-	"sallyport/internal/identity"
 	"sallyport/internal/llm"
 	"sallyport/internal/record"
 )
@@ -27,18 +25,19 @@ const (
 
 func (k kindOf) has(f format) bool { return k == both || (k == streams) == f.stream }
 
-// failures are the ways in which an upstream fails before the first content: what
-// the client is told, how the attempt ended, and whether the upstream may have
-// generated something nevertheless.
-var failures = []struct {
+// failure is a way in which an upstream fails before the first content.
+type failure struct {
 	knobs  string
 	of     kindOf
 	state  llm.Terminal
-	kind   fault.Kind
-	status int64 // of the upstream, in the record
-	free   bool  // certainly nothing was generated
-	hasty  bool  // needs impatient limits
-}{
+	kind   fault.Kind // of what the client is told
+	status int64      // of the upstream, in the record
+	free   bool       // certainly nothing was generated
+	hasty  bool       // needs impatient limits
+}
+
+// failures are the ways that end in an error of Sallyport's own.
+var failures = []failure{
 	{"cut=0", both, llm.CutByUpstream, fault.UpstreamCut, 200, false, false},
 	{"cut=0 how=reset", both, llm.CutByUpstream, fault.UpstreamCut, 200, false, false},
 	{"cut=0 how=end", streams, llm.CutByUpstream, fault.UpstreamCut, 200, false, false},
@@ -250,15 +249,3 @@ func TestWrongTypeOfUnary(t *testing.T) {
 		}
 	}
 }
-
-// twoUpstreams gives every model a second target, b-oa or b-an.
-func twoUpstreams(s *gateway.Snapshot) {
-	for name, targets := range s.Models {
-		first := targets[0]
-		s.Models[name] = []gateway.Target{first, {Upstream: second(first.Upstream), Model: first.Model}}
-	}
-}
-
-func second(u identity.Upstream) identity.Upstream { return "b-" + u }
-
-var _ = cmp.Or[int]

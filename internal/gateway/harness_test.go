@@ -62,6 +62,9 @@ var credentials struct {
 	logs logs
 }
 
+// timeout is longer than any exchange of these tests takes.
+const timeout = 30 * time.Second
+
 func TestMain(m *testing.M) {
 	code, err := withCredentials(m.Run)
 	if err != nil {
