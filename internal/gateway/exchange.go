@@ -49,11 +49,12 @@ const outcomeRoom = 24 << 10
 
 // begin starts an exchange; nothing has been checked yet.
 func (g *Gateway) begin(w http.ResponseWriter, r *http.Request, e endpoint, as *identity.Principal) *Exchange {
-	id := identity.NewRequestID()
+	arrived := now()
+	id := identity.NewRequestID(arrived)
 	x := &Exchange{
 		gateway: g, snapshot: g.Snapshot(), endpoint: e, dialect: g.dialect(e, r), request: r,
 		record: record.Exchange{
-			TS: now(), RID: string(id), Endpoint: string(e.name), Dialect: string(e.speaks),
+			TS: arrived, RID: string(id), Endpoint: string(e.name), Dialect: string(e.speaks),
 			Client: clientName(r.UserAgent()), Counted: ledger.NotSampled,
 		},
 	}

@@ -4,6 +4,8 @@ package identity
 
 import (
 	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
 	"slices"
 	"strings"
 )
@@ -25,8 +27,18 @@ type (
 	Model string
 )
 
-// NewRequestID returns a fresh random request id with at least 128 bits of entropy.
-func NewRequestID() RequestID { return RequestID("req_" + strings.ToLower(rand.Text())) }
+// sortable is RFC 4648's base32hex in lower case: its order is that of the bytes.
+var sortable = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+
+// NewRequestID returns a fresh request id: the time in milliseconds, then 80
+// random bits. Ids of later requests sort behind those of earlier ones, so that
+// an index over them grows at its end. micros is microseconds since the Unix epoch.
+func NewRequestID(micros int64) RequestID {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], uint64(micros/1000)<<16)
+	_, _ = rand.Read(b[6:]) // never fails: crypto/rand aborts the program instead
+	return RequestID("req_" + sortable.EncodeToString(b[:]))
+}
 
 // NewKeyID returns a fresh random key id.
 func NewKeyID() KeyID { return KeyID("key_" + strings.ToLower(rand.Text()[:16])) }

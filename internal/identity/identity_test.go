@@ -56,12 +56,25 @@ func TestIDs(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {
 		for id, form := range map[string]string{
-			string(NewRequestID()): `^req_[a-z2-7]{26}$`, string(NewKeyID()): `^key_[a-z2-7]{16}$`, string(NewAdminID()): `^adm_[a-z2-7]{16}$`,
+			string(NewRequestID(1764e12)): `^req_[0-9a-v]{26}$`, string(NewKeyID()): `^key_[a-z2-7]{16}$`, string(NewAdminID()): `^adm_[a-z2-7]{16}$`,
 		} {
 			if seen[id] || !regexp.MustCompile(form).MatchString(id) {
 				t.Fatalf("id %s repeats or is not of the form %s", id, form)
 			}
 			seen[id] = true
 		}
+	}
+}
+
+// TestRequestIDsSortByTime proves that later requests have later ids, across
+// every boundary of the encoding.
+func TestRequestIDsSortByTime(t *testing.T) {
+	last := RequestID("")
+	for micros := int64(1); micros < 1<<60; micros = micros*3 + 1000 {
+		id := NewRequestID(micros)
+		if id <= last {
+			t.Fatalf("%s at %d does not sort behind %s", id, micros, last)
+		}
+		last = id
 	}
 }
