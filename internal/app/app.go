@@ -47,6 +47,10 @@ type Options struct {
 	Logger      *slog.Logger
 	Notice      io.Writer // where a person is told what to do next
 	Terminal    bool      // a person watches Notice: secrets may be shown once
+	Ports       []Port    // where to look for local model servers without a configuration; nil for the usual ones
+
+	// SegmentBytes is the size of a journal segment; 0 for the journal's default.
+	SegmentBytes int64
 
 	// SocketOnly serves nothing but the data folder's socket: for a verb that
 	// finds no gateway running.
@@ -65,8 +69,14 @@ func (o Options) override(c *config.Config) {
 	}
 }
 
-// stopTime bounds Stop: what is not finished then is cut off.
-const stopTime = 30 * time.Second
+// Bounds of Stop. What is not finished then is cut off; what comes after the
+// exchanges needs some of the time as well, to record how they ended.
+const (
+	stopTime   = 30 * time.Second
+	drainTime  = 20 * time.Second // exchanges under way
+	finishTime = 2 * time.Second  // a listener whose exchanges are done, or were cut
+	flushTime  = 3 * time.Second  // what is recorded and not yet in the database
+)
 
 // App is one running process.
 type App struct {
@@ -171,24 +181,24 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 		return a, err
 	}
 	a.task("projector", a.projector.Run)
-	a.atStop("projection", a.projector.Flush) // while the projector still runs
+	a.atStop("projection", a.flush) // while the projector still runs
 	a.task("credentials", func(ctx context.Context) error { a.auth.Run(ctx); return nil })
 	a.task("model lists", a.refreshCatalogs)
 	return a, a.listen(ctx)
 }
 
-// loadConfig reads the configuration file, or makes the configuration without one.
-func (a *App) loadConfig() (*config.Config, error) {
+// loadConfig reads the configuration file, or makes the configuration without
+// one, and checks it with what the command line changes.
+func (a *App) loadConfig() (c *config.Config, err error) {
 	if a.opts.ConfigFile == "" {
-		c := config.FromEnvironment(a.opts.Env)
-		a.opts.override(c)
-		return c, nil
-	}
-	c, err := config.Load(a.opts.ConfigFile)
-	if err != nil {
+		c = config.FromEnvironment(a.opts.Env)
+	} else if c, err = config.Load(a.opts.ConfigFile); err != nil {
 		return nil, err
 	}
 	a.opts.override(c)
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -231,7 +241,7 @@ func (a *App) openJournal(ctx context.Context) (notes []string, err error) {
 		durability = journal.Strict
 	}
 	a.journal, err = journal.Open(journal.Config{
-		Dir: a.folder.Path("journal"), Durability: durability, Keep: time.Duration(a.config.Retention.Journal),
+		Dir: a.folder.Path("journal"), SegmentBytes: a.opts.SegmentBytes, Durability: durability, Keep: time.Duration(a.config.Retention.Journal),
 		Logger: a.log, Registerer: a.registry,
 	})
 	if err != nil {
@@ -245,13 +255,13 @@ func (a *App) openJournal(ctx context.Context) (notes []string, err error) {
 			return nil, err
 		}
 	}
-	a.projector = projector.New(projector.Config{Journal: a.journal, Store: a.store, Log: a.auditLog, Logger: a.log, Registerer: a.registry})
-	recovery, err := a.projector.Recover(ctx)
-	if err != nil {
+	if err := a.folder.Settle(); err != nil {
 		return nil, err
 	}
-	if recovery.Lost > 0 {
-		a.log.Warn("exchanges were under way when the last process ended", "lost", recovery.Lost)
+	a.projector = projector.New(projector.Config{Journal: a.journal, Store: a.store, Log: a.auditLog, Logger: a.log, Registerer: a.registry})
+	recovery, err := a.projector.Recover(ctx) // which tells of lost exchanges
+	if err != nil {
+		return nil, err
 	}
 	return append(notes, recovery.Notes...), nil
 }
@@ -297,13 +307,13 @@ func (a *App) skipHashes() bool {
 }
 
 func (a *App) newConsole() *console.Console {
-	var hosts []string
-	if host, _, err := net.SplitHostPort(a.config.Admin.Listen); err == nil {
+	hosts := certifiedNames(a.config.Admin.TLS)
+	if host, _, err := net.SplitHostPort(a.config.Admin.Listen); err == nil && host != "" {
 		hosts = append(hosts, host)
 	}
 	return console.New(console.Config{
 		Auth: a.auth, Store: a.store, Logger: a.log, Gatherer: a.registry, Version: a.opts.Version, VerifierKey: a.auditLog.VerifierKey(),
-		Hosts: hosts, MetricsToken: a.config.Metrics.Token.Secret(), ReadyError: a.gateway.Ready,
+		Hosts: hosts, MetricsToken: a.config.Metrics.Token.Secret(), Proxied: len(a.config.Admin.BehindProxy) > 0, ReadyError: a.gateway.Ready,
 		Journal: a.act, Moved: a.moveSeals, Sync: a.projector.Sync, Verify: a.verify, Prove: a.prove, Models: a.models,
 		Upstreams: a.upstreams, Test: a.test, Confirm: a.confirm, Explain: a.explain,
 		Reload: a.reload, Doctor: a.doctor,
@@ -330,7 +340,8 @@ func (a *App) listen(ctx context.Context) (err error) {
 		return err
 	}
 	owner := identity.Principal{Kind: identity.Local, Name: "local", Project: "local", Role: identity.RoleAdmin}
-	admin, data := a.console.Trusted(owner), a.gateway.Trusted(owner)
+	admin, data := a.console.Trusted(owner), a.patient(a.gateway.Trusted(owner))
+	a.atStop("cut exchanges", a.gateway.Stop) // after the listeners: their outcomes are recorded yet
 	a.serveOn("socket", socket, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/readyz" || r.URL.Path == "/healthz" {
 			admin.ServeHTTP(w, r)
@@ -338,7 +349,12 @@ func (a *App) listen(ctx context.Context) (err error) {
 		}
 		data.ServeHTTP(w, r)
 	}))
-	defer a.atStop("exchanges", a.gateway.Stop) // before any listener: /readyz tells that it drains
+	// Before any listener, so that /readyz tells that it drains.
+	defer a.atStop("exchanges", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, drainTime)
+		defer cancel()
+		return a.gateway.Stop(ctx)
+	})
 	if a.opts.SocketOnly {
 		return nil
 	}
@@ -346,13 +362,24 @@ func (a *App) listen(ctx context.Context) (err error) {
 	if a.AdminAddr, err = a.serve("admin", c.Admin.Listen, c.Admin.TLS, c.Admin.BehindProxy, a.console.Handler()); err != nil {
 		return err
 	}
-	if a.DataAddr, err = a.serve("data plane", c.Listen, c.TLS, c.BehindProxy, a.gateway); err != nil {
+	if a.DataAddr, err = a.serve("data plane", c.Listen, c.TLS, c.BehindProxy, a.patient(a.gateway)); err != nil {
 		return err
 	}
 	if a.opts.ConfigFile != "" {
 		a.task("configuration watch", a.watchConfig)
 	}
 	return a.welcome(ctx)
+}
+
+// flush brings what is recorded into the database. When the database does not
+// take it, the journal keeps it for the next start: that is no failure.
+func (a *App) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, flushTime)
+	defer cancel()
+	if err := a.projector.Flush(ctx); err != nil {
+		a.log.Warn("the database is behind: the next start goes on from the journal", "error", err)
+	}
+	return nil
 }
 
 // Run waits until ctx ends or a part fails.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"sallyport/internal/config"
@@ -30,7 +31,12 @@ type parts struct {
 	settings  map[identity.Upstream]upstream.Config
 	snapshot  *gateway.Snapshot
 	book      *price.Book
+	longest   time.Duration // that answering one request may take
 }
+
+// answerRoom is what a request may take besides its longest attempt: to be read,
+// and to be written to a slow client.
+const answerRoom = 5 * time.Minute
 
 // build turns a configuration into what the data plane runs on. Upstreams whose
 // settings are those of the former parts are taken over with their connections.
@@ -55,7 +61,31 @@ func build(ctx context.Context, cfg *config.Config, found map[identity.Upstream]
 		return nil, err
 	}
 	p.snapshot = snapshot(cfg, p.upstreams)
+	p.longest = time.Duration(cfg.Timeouts.Total)
+	for _, set := range p.settings {
+		p.longest = max(p.longest, set.Total)
+	}
+	p.longest += answerRoom
+	p.learn(ctx)
 	return p, nil
+}
+
+// learnTime bounds how long a new configuration waits for model lists. What is
+// not known then is asked for again in the background.
+const learnTime = 2 * time.Second
+
+// learn asks upstreams whose model lists the data plane depends on for them, so
+// that the first request does not meet a model that nobody knows yet.
+func (p *parts) learn(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, learnTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, u := range p.upstreams {
+		if u.NeedsCatalog() && !u.Catalog().Known {
+			wg.Go(func() { _ = u.Refresh(ctx) }) // tried again, and then logged
+		}
+	}
+	wg.Wait()
 }
 
 // add takes over an upstream of the former parts or makes a new one.
@@ -150,10 +180,16 @@ func snapshot(cfg *config.Config, ups map[identity.Upstream]*upstream.Upstream) 
 // model servers on the usual loopback ports. Servers that were found are of class
 // any until an operator confirmed them.
 func (a *App) zeroConfig(ctx context.Context) (*config.Config, map[identity.Upstream]bool, error) {
-	cfg := config.FromEnvironment(a.opts.Env)
-	a.opts.override(cfg)
+	cfg, err := a.loadConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	ports := a.opts.Ports
+	if ports == nil {
+		ports = usualPorts
+	}
 	found := map[identity.Upstream]bool{}
-	for _, f := range discover(ctx, []string{cfg.Listen, cfg.Admin.Listen}) {
+	for _, f := range discover(ctx, ports, []string{cfg.Listen, cfg.Admin.Listen}) {
 		u := config.Upstream{
 			Name: f.name, Kind: config.OpenAI, BaseURL: f.baseURL, AllowPrivate: true, ExposeUnlisted: true,
 			AddUsage: new(true), Timeouts: cfg.Timeouts.UpstreamTimeouts,

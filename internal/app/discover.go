@@ -11,12 +11,15 @@ import (
 	"time"
 )
 
-// usualPorts are where local model servers listen by default, with the name that
-// the upstream gets.
-var usualPorts = []struct {
-	port string
-	name string
-}{
+// Port is where a local model server may listen, with the name that the upstream
+// gets.
+type Port struct {
+	Number string
+	Name   string
+}
+
+// usualPorts are where local model servers listen by default.
+var usualPorts = []Port{
 	{"11434", "ollama"},
 	{"8080", "llamacpp"},
 	{"8081", "llamacpp-8081"},
@@ -34,19 +37,19 @@ type found struct {
 // probeTime bounds a look at one port.
 const probeTime = 700 * time.Millisecond
 
-// discover looks for model servers on the usual loopback ports, except on the
+// discover looks for model servers on loopback ports, except on the
 // addresses that are Sallyport's own. It only asks for the list of models.
-func discover(ctx context.Context, own []string) []found {
-	results := make([]*found, len(usualPorts))
+func discover(ctx context.Context, ports []Port, own []string) []found {
+	results := make([]*found, len(ports))
 	var wg sync.WaitGroup
-	for i, p := range usualPorts {
-		if slices.ContainsFunc(own, func(a string) bool { _, port, _ := net.SplitHostPort(a); return port == p.port }) {
+	for i, p := range ports {
+		if slices.ContainsFunc(own, func(a string) bool { _, port, _ := net.SplitHostPort(a); return port == p.Number }) {
 			continue
 		}
 		wg.Go(func() {
-			base := "http://127.0.0.1:" + p.port + "/v1"
+			base := "http://127.0.0.1:" + p.Number + "/v1"
 			if models := listModels(ctx, base); models != nil {
-				results[i] = &found{p.name, base, models}
+				results[i] = &found{p.Name, base, models}
 			}
 		})
 	}

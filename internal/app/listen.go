@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,7 +34,7 @@ func (a *App) serve(name, addr string, files *config.TLS, behind []netip.Prefix,
 	}
 	bound := l.Addr()
 	if files != nil {
-		source := &certificates{files: *files}
+		source := &certificates{files: *files, log: a.log}
 		if _, err := source.config(nil); err != nil {
 			l.Close()
 			return nil, fmt.Errorf("%s listener: %w", name, err)
@@ -50,7 +51,7 @@ func (a *App) serveOn(name string, l net.Listener, h http.Handler) {
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		WriteTimeout:      time.Duration(a.config.Timeouts.Total) + 5*time.Minute,
+		WriteTimeout:      a.parts.Load().longest,
 		MaxHeaderBytes:    int(a.config.Limits.Header),
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
@@ -62,6 +63,8 @@ func (a *App) serveOn(name string, l net.Listener, h http.Handler) {
 		}
 	}()
 	a.atStop(name+" listener", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, finishTime)
+		defer cancel()
 		err := s.Shutdown(ctx)
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -71,9 +74,31 @@ func (a *App) serveOn(name string, l net.Listener, h http.Handler) {
 	})
 }
 
+// patient gives each request as long to be answered as the configuration in force
+// allows, which a reload may have changed since the server was made.
+func (a *App) patient(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.parts.Load().longest)) // else the server's holds
+		h.ServeHTTP(w, r)
+	})
+}
+
+// certifiedNames are the names that the certificate of a listener is for.
+func certifiedNames(files *config.TLS) []string {
+	if files == nil {
+		return nil
+	}
+	pair, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	if err != nil || pair.Leaf == nil {
+		return nil // the listener reports it
+	}
+	return slices.Clone(pair.Leaf.DNSNames)
+}
+
 // certificates serves what TLS files hold, and reads them again when they change.
 type certificates struct {
 	files config.TLS
+	log   *slog.Logger
 
 	mu     sync.Mutex
 	conf   *tls.Config
@@ -97,10 +122,13 @@ func (c *certificates) config(*tls.ClientHelloInfo) (*tls.Config, error) {
 	conf, err := c.read()
 	switch {
 	case err == nil:
-		c.conf, c.stamp = conf, stamp
+		c.conf = conf
 	case c.conf == nil:
 		return nil, err
+	default:
+		c.log.Error("tls files not read again: what was in force stays", "error", err)
 	}
+	c.stamp = stamp
 	return c.conf, nil
 }
 

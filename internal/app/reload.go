@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -114,25 +115,43 @@ func (a *App) refreshCatalogs(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		for _, u := range a.parts.Load().upstreams {
-			pause := catalogRarely
-			if !u.Catalog().Known {
-				pause = catalogSoon
-			}
-			if !u.NeedsCatalog() || time.Since(asked[u]) < pause {
-				continue
-			}
-			asked[u] = time.Now()
-			one, cancel := context.WithTimeout(ctx, 10*time.Second)
-			if err := u.Refresh(one); err != nil {
-				a.log.Debug("model list not refreshed", "upstream", u.Name, "error", err)
-			}
-			cancel()
-		}
+		asked = a.refreshDue(ctx, asked)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
 	}
+}
+
+// refreshDue asks every upstream whose turn it is, all at once, and returns when
+// each upstream of the configuration in force was last asked.
+func (a *App) refreshDue(ctx context.Context, last map[*upstream.Upstream]time.Time) map[*upstream.Upstream]time.Time {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	asked := map[*upstream.Upstream]time.Time{}
+	var wg sync.WaitGroup
+	for _, u := range a.parts.Load().upstreams {
+		known := u.Catalog().Known
+		if t, ok := last[u]; ok {
+			asked[u] = t
+		} else if known { // while it was built
+			asked[u] = time.Now()
+		}
+		pause := catalogRarely
+		if !known {
+			pause = catalogSoon
+		}
+		if !u.NeedsCatalog() || time.Since(asked[u]) < pause {
+			continue
+		}
+		asked[u] = time.Now()
+		wg.Go(func() {
+			if err := u.Refresh(ctx); err != nil {
+				a.log.Debug("model list not refreshed", "upstream", u.Name, "error", err)
+			}
+		})
+	}
+	wg.Wait()
+	return asked
 }
