@@ -124,6 +124,11 @@ func policyCommand(f *flags) *cobra.Command {
 					rows = append(rows, []string{count(int64(i + 1)), t.Upstream, t.Model, t.Class.String(), t.Effect, strings.Join(t.Rules, ", ")})
 				}
 				o.table([]string{">#", "UPSTREAM", "MODEL", "CLASS", "DECISION", "RULES"}, rows)
+				for _, t := range e.Targets {
+					if t.Fix != "" {
+						fmt.Fprintf(o.out, "if %s is yours: %s\n", visible(t.Upstream), visible(t.Fix))
+					}
+				}
 			})
 		},
 	}

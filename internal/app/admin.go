@@ -125,6 +125,11 @@ func (a *App) confirm(ctx context.Context, actor, name, class string) error {
 	return a.reload(ctx, actor)
 }
 
+// confirmCommand is what gives a discovered upstream its class.
+func confirmCommand(name identity.Upstream) string {
+	return "sallyport upstreams confirm " + string(name) + " --class local"
+}
+
 // explain says what policy decides about every target of a model for a label.
 func (a *App) explain(model, labelName string) (console.Explanation, error) {
 	s := a.gateway.Snapshot()
@@ -149,9 +154,13 @@ func (a *App) explain(model, labelName string) (console.Explanation, error) {
 	for _, c := range route.Order(cs) {
 		_, quarantined := s.Quarantined[c.Upstream]
 		d := policy.Decide(policy.Facts{Label: l, Class: c.Class, Quarantined: quarantined})
-		e.Targets = append(e.Targets, console.ExplainedWay{
+		way := console.ExplainedWay{
 			Upstream: string(c.Upstream), Model: c.Model, Class: c.Class, Effect: d.Effect.String(), Rules: d.Rules,
-		})
+		}
+		if p := a.parts.Load(); d.Effect == policy.Deny && p.found[c.Upstream] && p.settings[c.Upstream].Class == label.Any {
+			way.Fix = confirmCommand(c.Upstream)
+		}
+		e.Targets = append(e.Targets, way)
 	}
 	return e, nil
 }

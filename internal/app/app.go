@@ -101,6 +101,7 @@ type App struct {
 	DataAddr, AdminAddr net.Addr
 
 	reloading sync.Mutex
+	drain     time.Duration // how long Stop waits for exchanges
 	stops     []stop
 	failed    chan error // the first failure of a part that must not fail
 }
@@ -148,7 +149,7 @@ func (a *App) fail(err error) {
 // New builds everything and starts to serve. When it fails, what was started is
 // stopped again.
 func New(ctx context.Context, opts Options) (_ *App, err error) {
-	a := &App{opts: opts, log: opts.Logger, registry: prometheus.NewRegistry(), failed: make(chan error, 1)}
+	a := &App{opts: opts, log: opts.Logger, registry: prometheus.NewRegistry(), failed: make(chan error, 1), drain: drainTime}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
@@ -351,7 +352,7 @@ func (a *App) listen(ctx context.Context) (err error) {
 	}))
 	// Before any listener, so that /readyz tells that it drains.
 	defer a.atStop("exchanges", func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, drainTime)
+		ctx, cancel := context.WithTimeout(ctx, a.drain)
 		defer cancel()
 		return a.gateway.Stop(ctx)
 	})

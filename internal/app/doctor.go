@@ -53,7 +53,7 @@ func (a *App) doctor(ctx context.Context) []console.Check {
 		if u.Class == label.Any && s.Label > label.Public {
 			fix := "set its class in the configuration file"
 			if a.parts.Load().found[name] {
-				fix = "sallyport upstreams confirm " + string(name) + " --class local"
+				fix = confirmCommand(name)
 			}
 			add("class of "+string(name), fmt.Errorf("class any may not carry data labelled %s", s.Label), "", fix)
 		}

@@ -74,7 +74,7 @@ func (a *App) tellModels() {
 	w, p := a.opts.Notice, a.parts.Load()
 	for name, u := range p.upstreams {
 		if p.found[name] && u.Class == label.Any {
-			fmt.Fprintf(w, "  found %s on %s; to use it: sallyport upstreams confirm %s --class local\n", name, u.Host(), name)
+			fmt.Fprintf(w, "  found %s on %s; to use it: %s\n", name, u.Host(), confirmCommand(name))
 		}
 	}
 	if len(p.upstreams) == 0 {

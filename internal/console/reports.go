@@ -59,6 +59,7 @@ type ExplainedWay struct {
 	Class    label.Class `json:"class"`
 	Effect   string      `json:"effect"`
 	Rules    []string    `json:"rules"`
+	Fix      string      `json:"fix,omitempty"` // the command that would change it, where there is one
 }
 
 // Check is one finding of the doctor.
