@@ -135,6 +135,20 @@ type Hashes struct {
 	Returned  string `json:"returned"`
 }
 
+// syncTime is how long a report waits for what was recorded to be in the database.
+const syncTime = 15 * time.Second
+
+// caughtUp waits until the database holds what was recorded before the call.
+func (c *Console) caughtUp(r *call) error {
+	ctx, cancel := context.WithTimeout(r.Context(), syncTime)
+	defer cancel()
+	err := c.Sync(ctx)
+	if err != nil && r.Context().Err() == nil {
+		return fault.Wrap(fault.Unavailable, "the database has not caught up with what was recorded; the journal keeps it, see: sallyport doctor", err)
+	}
+	return err
+}
+
 func (c *Console) version(*call) (any, error) { return map[string]string{"version": c.Version}, nil }
 
 func (c *Console) doctor(r *call) (any, error) { return c.Doctor(r.Context()), nil }
@@ -177,14 +191,14 @@ func (c *Console) verify(r *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Sync(r.Context()); err != nil {
+	if err := c.caughtUp(r); err != nil {
 		return nil, err
 	}
 	return c.Verify(r.Context(), []byte(body.Against))
 }
 
 func (c *Console) proof(r *call) (any, error) {
-	if err := c.Sync(r.Context()); err != nil {
+	if err := c.caughtUp(r); err != nil {
 		return nil, err
 	}
 	p, err := c.Prove(r.Context(), r.PathValue("rid"))
@@ -242,7 +256,7 @@ func (c *Console) usage(r *call) (any, error) {
 	default:
 		return nil, fault.New(fault.BadRequest, "by is one of model, key, project, upstream")
 	}
-	if err := c.Sync(r.Context()); err != nil {
+	if err := c.caughtUp(r); err != nil {
 		return nil, err
 	}
 	sums, err := c.Store.Usage(r.Context(), by, from)
@@ -273,7 +287,7 @@ func (c *Console) logs(r *call) (any, error) {
 		Project: q.Get("project"), Key: q.Get("key"), Model: q.Get("model"),
 		Upstream: q.Get("upstream"), State: q.Get("state"), Since: from,
 	}
-	if err := c.Sync(r.Context()); err != nil {
+	if err := c.caughtUp(r); err != nil {
 		return nil, err
 	}
 	var entries []store.Entry
@@ -329,7 +343,7 @@ func (c *Console) addRecords(ctx context.Context, rows []Entry) error {
 }
 
 func (c *Console) logEntry(r *call) (any, error) {
-	if err := c.Sync(r.Context()); err != nil {
+	if err := c.caughtUp(r); err != nil {
 		return nil, err
 	}
 	e, err := c.Store.Entry(r.Context(), r.PathValue("rid"))
