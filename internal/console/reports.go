@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -143,7 +144,7 @@ func (c *Console) caughtUp(r *call) error {
 	ctx, cancel := context.WithTimeout(r.Context(), syncTime)
 	defer cancel()
 	err := c.Sync(ctx)
-	if err != nil && r.Context().Err() == nil {
+	if errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil {
 		return fault.Wrap(fault.Unavailable, "the database has not caught up with what was recorded; the journal keeps it, see: sallyport doctor", err)
 	}
 	return err
