@@ -77,8 +77,10 @@ func salt(n int) string {
 
 // card is a price card; there is one for each number.
 func card(n int) price.Card {
-	return price.Card{ID: fmt.Sprintf("card-%d", n), Provider: "p", Model: "m", Source: "test",
-		Rates: price.Rates{llm.Input: 1000, llm.Output: 2000}}
+	return price.Card{
+		ID: fmt.Sprintf("card-%d", n), Provider: "p", Model: "m", Source: "test",
+		Rates: price.Rates{llm.Input: 1000, llm.Output: 2000},
+	}
 }
 
 // outcome is exchange n.

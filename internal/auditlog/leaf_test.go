@@ -37,26 +37,34 @@ func leafOf(t *testing.T, r record.Record) []byte {
 func TestLeafText(t *testing.T) {
 	x := outcome(1)
 	got := string(leafOf(t, record.Record{Kind: record.KindOutcome, Exchange: x}))
-	start := strings.Index(got, `"c":{`)
+	before, _, _ := strings.Cut(got, `"c":{`)
 	end := strings.Index(got, "}") + 1
 	want := `{"att":"A0",COMMITMENTS,"cfg":"c0ffee","dec":"allow","ep":"chat","k":"outcome","model_req":"fast","model_resp":"gpt",` +
 		`"model_up":"gpt","rid":"req_000001","rules":["table.internal.vetted"],"state":"complete","tok":[8,1],` +
 		`"ts":1728000007000000,"up":"up","v":1}`
-	if without := got[:start] + "COMMITMENTS" + got[end:]; without != want {
+	if without := before + "COMMITMENTS" + got[end:]; without != want {
 		t.Errorf("got\n%s\nwant\n%s", without, want)
 	}
 	for kind, c := range map[record.Kind]struct {
 		r    record.Record
 		want string
 	}{
-		record.KindAdmin: {record.Record{Kind: record.KindAdmin, Admin: &record.Admin{TS: 5, ID: "a1", Actor: "adm_x", Act: "key.create", Target: "key_x", Salt: salt(1)}},
-			`{"act":"key.create",COMMITMENTS,"k":"admin","rid":"a1","ts":5,"v":1}`},
-		record.KindCard: {record.Record{Kind: record.KindCard, Card: &record.Card{TS: 5, ID: "c1", Card: "card", Hash: "ff", Text: "text", Salt: salt(1)}},
-			`{COMMITMENTS,"card":"card","cardh":"ff","k":"card","rid":"c1","ts":5,"v":1}`},
-		record.KindStart: {record.Record{Kind: record.KindStart, Start: &record.Start{TS: 5, ID: "s1", Journal: "j", Version: "1", Config: "cfg", Salt: salt(1)}},
-			`{COMMITMENTS,"cfg":"cfg","k":"start","rid":"s1","ts":5,"v":1}`},
-		record.KindStrangers: {record.Record{Kind: record.KindStrangers, Strangers: &record.Strangers{TS: 5, ID: "x1", Count: 7, Salt: salt(1)}},
-			`{COMMITMENTS,"k":"strangers","rid":"x1","ts":5,"v":1}`},
+		record.KindAdmin: {
+			record.Record{Kind: record.KindAdmin, Admin: &record.Admin{TS: 5, ID: "a1", Actor: "adm_x", Act: "key.create", Target: "key_x", Salt: salt(1)}},
+			`{"act":"key.create",COMMITMENTS,"k":"admin","rid":"a1","ts":5,"v":1}`,
+		},
+		record.KindCard: {
+			record.Record{Kind: record.KindCard, Card: &record.Card{TS: 5, ID: "c1", Card: "card", Hash: "ff", Text: "text", Salt: salt(1)}},
+			`{COMMITMENTS,"card":"card","cardh":"ff","k":"card","rid":"c1","ts":5,"v":1}`,
+		},
+		record.KindStart: {
+			record.Record{Kind: record.KindStart, Start: &record.Start{TS: 5, ID: "s1", Journal: "j", Version: "1", Config: "cfg", Salt: salt(1)}},
+			`{COMMITMENTS,"cfg":"cfg","k":"start","rid":"s1","ts":5,"v":1}`,
+		},
+		record.KindStrangers: {
+			record.Record{Kind: record.KindStrangers, Strangers: &record.Strangers{TS: 5, ID: "x1", Count: 7, Salt: salt(1)}},
+			`{COMMITMENTS,"k":"strangers","rid":"x1","ts":5,"v":1}`,
+		},
 	} {
 		got := string(leafOf(t, c.r))
 		rec := commitment(t, salt(1), auditlog.CommitRecord, sha256.Sum256(c.r.Append(nil)))

@@ -38,7 +38,12 @@ type announcement struct {
 
 // build reads what is waiting, up to a batch.
 func (p *Projector) build() (*batch, error) {
-	b := &batch{from: p.read, to: p.read, chain: p.chain, sums: map[store.RollupKey]store.Sums{}}
+	waiting := min(int(p.cfg.Journal.Tail().Seq-p.read.Seq), p.cfg.MaxBatch)
+	b := &batch{
+		from: p.read, to: p.read, chain: p.chain, sums: map[store.RollupKey]store.Sums{},
+		// An exchange is three records at least.
+		leaves: make([]store.Leaf, 0, waiting/3+1), entries: make([]store.Entry, 0, waiting/3+1), places: make([]int, 0, waiting/3+1),
+	}
 	var row []byte
 	for e, err := range p.cfg.Journal.Records(p.read) {
 		if err != nil {

@@ -143,12 +143,12 @@ func (p *Projector) step(ctx context.Context) error {
 		return err
 	}
 	p.stored = b.to
-	p.publish(b.head)
-	p.advance(b)
-	p.forget(b.low)
 	if p.cfg.OnBatch != nil && len(b.leaves) > 0 {
 		p.cfg.OnBatch(Batch{Entries: b.entries, Leaves: len(b.leaves)})
 	}
+	p.publish(b.head)
+	p.advance(b)
+	p.forget(b.low)
 	return nil
 }
 

@@ -53,7 +53,17 @@ func peek(b []byte) (k Kind, rid []byte, err error) {
 	if string(v) != strconv.Itoa(version) {
 		return "", nil, fmt.Errorf("decode record: version %.20q is not %d", v, version)
 	}
-	return Kind(kind[1 : len(kind)-1]), rid, nil
+	return kindOf(kind[1 : len(kind)-1]), rid, nil
+}
+
+// kindOf is the kind of a name, without a copy where it is a known one.
+func kindOf(name []byte) Kind {
+	for _, k := range [...]Kind{KindIntent, KindAttempt, KindOutcome} {
+		if string(name) == string(k) {
+			return k
+		}
+	}
+	return Kind(name)
 }
 
 // scanner finds where the values of a JSON object begin and end.

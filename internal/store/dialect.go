@@ -117,6 +117,22 @@ func openPostgres(address secret.String) (*DB, error) {
 	return &DB{engine: postgres, write: pool, read: pool}, nil
 }
 
+// checkEncoding refuses a PostgreSQL database that cannot hold every text:
+// names and claims are UTF-8, and one that does not fit would stop a projection.
+func (db *DB) checkEncoding(ctx context.Context) error {
+	if db.engine != postgres {
+		return nil
+	}
+	var encoding string
+	if err := db.read.QueryRowContext(ctx, "SHOW server_encoding").Scan(&encoding); err != nil {
+		return err
+	}
+	if encoding != "UTF8" {
+		return fmt.Errorf("the database's encoding is %s: create it with ENCODING 'UTF8'", encoding)
+	}
+	return nil
+}
+
 // discreet is a connector whose errors do not tell host, user or database.
 type discreet struct{ driver.Connector }
 

@@ -132,8 +132,10 @@ func TestCompareNamesColumns(t *testing.T) {
 				for _, d := range row.Compare(&should) {
 					names = append(names, d.Column)
 				}
-				want := []string{"state", "input", "cache_read", "cache_write_5m", "cache_write_1h", "output",
-					"reasoning", "audio_in", "audio_out", "image_in", "nano"}
+				want := []string{
+					"state", "input", "cache_read", "cache_write_5m", "cache_write_1h", "output",
+					"reasoning", "audio_in", "audio_out", "image_in", "nano",
+				}
 				if !slices.Equal(names, want) {
 					t.Errorf("got %v", names)
 				}
@@ -263,8 +265,10 @@ func TestUsageNeverHidesUnknown(t *testing.T) {
 		if err != nil || len(fast) != 1 {
 			t.Fatal(fast, err)
 		}
-		want := store.Sums{Requests: 4, Refused: 1, Errors: 1, UnknownUsage: 1, Unpriced: 2,
-			Tokens: record.Counts{llm.Input: 20, llm.Output: 6}, Nano: 700}
+		want := store.Sums{
+			Requests: 4, Refused: 1, Errors: 1, UnknownUsage: 1, Unpriced: 2,
+			Tokens: record.Counts{llm.Input: 20, llm.Output: 6}, Nano: 700,
+		}
 		if diff := cmp.Diff(want, fast[0].Sums); diff != "" {
 			t.Error(diff)
 		}

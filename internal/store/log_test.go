@@ -86,8 +86,10 @@ func TestLeaves(t *testing.T) {
 		var leaves []store.Leaf
 		var entries []store.Entry
 		for i := range 150 {
-			l := store.Leaf{Index: int64(i), Kind: kinds[i%len(kinds)], RID: fmt.Sprintf("r%d", i), TS: int64(i),
-				Data: []byte{0, byte(i)}, Record: []byte{255, byte(i)}}
+			l := store.Leaf{
+				Index: int64(i), Kind: kinds[i%len(kinds)], RID: fmt.Sprintf("r%d", i), TS: int64(i),
+				Data: []byte{0, byte(i)}, Record: []byte{255, byte(i)},
+			}
 			leaves = append(leaves, l)
 			if i%len(kinds) == 0 {
 				e := entry(i, noon)

@@ -124,11 +124,11 @@ var (
 // rollupConflict adds to an existing row. The amount saturates: what an upstream
 // claims must not be able to stop a projection by an overflow.
 func rollupConflict() string {
-	set := ""
+	var set strings.Builder
 	for _, c := range sumColumns {
-		set += c + " = rollup." + c + " + excluded." + c + ", "
+		set.WriteString(c + " = rollup." + c + " + excluded." + c + ", ")
 	}
-	return `ON CONFLICT (grain, bucket, project, key_id, model, upstream) DO UPDATE SET ` + set + `nano =
+	return `ON CONFLICT (grain, bucket, project, key_id, model, upstream) DO UPDATE SET ` + set.String() + `nano =
 		CASE WHEN rollup.nano > 9223372036854775807 - excluded.nano THEN 9223372036854775807
 		ELSE rollup.nano + excluded.nano END`
 }
@@ -170,15 +170,15 @@ func (t *Tx) SumEntries(ctx context.Context, from, until int64) iter.Seq2[Rollup
 
 // sumEntries is Entry.Sum in SQL.
 var sumEntries = func() string {
-	tokens := ""
+	var tokens strings.Builder
 	for _, c := range tokenColumns {
-		tokens += ", CAST(SUM(COALESCE(" + c + ", 0)) AS BIGINT)"
+		tokens.WriteString(", CAST(SUM(COALESCE(" + c + ", 0)) AS BIGINT)")
 	}
 	return `SELECT 'minute', ts - ts % 60000000, project, key_id, model, upstream, COUNT(*),
 		SUM(CASE WHEN state = '` + stateRefused + `' THEN 1 ELSE 0 END),
 		SUM(CASE WHEN state = '` + stateRefused + `' OR state = '` + stateComplete + `' THEN 0 ELSE 1 END),
 		SUM(CASE WHEN input IS NULL AND usage_status <> '` + usageNone + `' THEN 1 ELSE 0 END),
-		SUM(CASE WHEN nano IS NULL THEN 1 ELSE 0 END)` + tokens + `,
+		SUM(CASE WHEN nano IS NULL THEN 1 ELSE 0 END)` + tokens.String() + `,
 		CAST(SUM(COALESCE(nano / 1000000000, 0)) AS BIGINT), CAST(SUM(COALESCE(nano % 1000000000, 0)) AS BIGINT)
 		FROM ledger WHERE ts >= $1 AND ts < $2
 		GROUP BY ts - ts % 60000000, project, key_id, model, upstream`
@@ -253,12 +253,12 @@ func (db *DB) Usage(ctx context.Context, by Dimension, since int64) ([]Usage, er
 	since = max(0, since-since%minute)
 	firstHour := (since + hour - 1) / hour * hour
 	firstDay := (firstHour + day - 1) / day * day
-	sums := ""
+	var sums strings.Builder
 	for _, c := range sumColumns {
-		sums += ", CAST(SUM(" + c + ") AS BIGINT)"
+		sums.WriteString(", CAST(SUM(" + c + ") AS BIGINT)")
 	}
 	// The amount is summed in two parts, each far from overflow.
-	query := `SELECT ` + column + sums + `, CAST(SUM(nano / 1000000000) AS BIGINT), CAST(SUM(nano % 1000000000) AS BIGINT)
+	query := `SELECT ` + column + sums.String() + `, CAST(SUM(nano / 1000000000) AS BIGINT), CAST(SUM(nano % 1000000000) AS BIGINT)
 		FROM rollup WHERE (grain = 'minute' AND bucket >= $1 AND bucket < $2)
 		OR (grain = 'hour' AND bucket >= $2 AND bucket < $3) OR (grain = 'day' AND bucket >= $3)
 		GROUP BY ` + column + ` ORDER BY SUM(requests) DESC, ` + column

@@ -65,12 +65,10 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	db.log = log
-	err = db.migrate(ctx)
-	if err == nil {
-		err = db.prepare(ctx)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open store: %w", err), db.Close())
+	for _, step := range []func(context.Context) error{db.checkEncoding, db.migrate, db.prepare} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("open store: %w", err), db.Close())
+		}
 	}
 	return db, nil
 }

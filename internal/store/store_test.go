@@ -107,6 +107,28 @@ func TestRefusedLoginDoesNotShow(t *testing.T) {
 	}
 }
 
+func TestEncodingMustHoldEveryText(t *testing.T) {
+	u := storetest.PostgresURL(t)
+	db := storetest.SQL(t, store.Config{URL: secret.New(u)})
+	var name string
+	if err := db.QueryRow("SELECT 'latin1_' || current_database()").Scan(&name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("CREATE DATABASE " + name + " ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := db.Exec("DROP DATABASE " + name); err != nil {
+			t.Error(err)
+		}
+	})
+	latin := strings.Replace(u, "/"+strings.TrimPrefix(name, "latin1_"), "/"+name, 1)
+	_, err := store.Open(t.Context(), store.Config{URL: secret.New(latin)})
+	if err == nil || !strings.Contains(err.Error(), "LATIN1") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestMigrateAtOnce opens one fresh PostgreSQL database from several replicas at
 // the same time.
 func TestMigrateAtOnce(t *testing.T) {
@@ -191,8 +213,10 @@ func TestViewCannotWrite(t *testing.T) {
 
 func TestProjection(t *testing.T) {
 	onBoth(t, func(t *testing.T, db *store.DB) {
-		first := store.Projection{Journal: "j", At: store.Place{Seq: 3, Segment: 1, Offset: 99},
-			Chain: store.Hash{1, 2}, Low: store.Place{Seq: 2, Segment: 1, Offset: 50}, TS: 7}
+		first := store.Projection{
+			Journal: "j", At: store.Place{Seq: 3, Segment: 1, Offset: 99},
+			Chain: store.Hash{1, 2}, Low: store.Place{Seq: 2, Segment: 1, Offset: 50}, TS: 7,
+		}
 		second := first
 		second.At.Seq, second.Chain = 5, store.Hash{3}
 		batch(t, db, func(tx *store.Tx) error { return tx.SetProjection(t.Context(), store.Place{}, first) })
