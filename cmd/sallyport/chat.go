@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,7 +47,7 @@ func chat(cmd *cobra.Command, f *flags, model, text string) error {
 	}
 	var e console.Entry
 	if logErr := c.call(context.WithoutCancel(ctx), "GET", "/logs/"+url.PathEscape(rid), nil, &e); logErr != nil {
-		return errors.Join(err, logErr)
+		return cmp.Or(err, logErr) // what was refused early has no entry
 	}
 	o := f.output(cmd)
 	return errors.Join(err, o.value(e, func() {
@@ -106,7 +107,7 @@ func (c *client) stream(ctx context.Context, kind, model, text string, piece fun
 	rid = resp.Header.Get("X-Request-Id")
 	if resp.StatusCode != http.StatusOK {
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-		return rid, errors.New(errorText(b, resp.StatusCode))
+		return rid, refusedAnswer(resp.StatusCode, errorText(b, resp.StatusCode))
 	}
 	split := wire.NewSplitter(8 << 20)
 	buf := make([]byte, 4096)
@@ -162,6 +163,17 @@ func chunk(data []byte) (text, failure string) {
 		text += choice.Delta.Reasoning + choice.Delta.Content
 	}
 	return text, ""
+}
+
+// refusedAnswer is a failure with the exit code that fits the data plane's status.
+func refusedAnswer(status int, text string) error {
+	switch status {
+	case http.StatusUnauthorized:
+		return &exitError{exitAuth, text}
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return &exitError{exitUnreachable, text + "; see: sallyport upstreams ls"}
+	}
+	return errors.New(text)
 }
 
 func errorText(b []byte, status int) string {

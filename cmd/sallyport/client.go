@@ -35,9 +35,13 @@ func (f *flags) connect(ctx context.Context) (*client, error) {
 		return nil, err
 	}
 	path := app.SocketPath(dir)
-	if conn, err := app.DialSocket(ctx, path); err == nil {
+	conn, err := app.DialSocket(ctx, path)
+	switch {
+	case err == nil:
 		conn.Close()
 		return newClient(path, func() {}), nil
+	case errors.Is(err, os.ErrPermission):
+		return nil, &exitError{exitAuth, "the data folder " + dir + " belongs to another user; run this as that user, or name another folder with --data"}
 	}
 	a, err := app.New(ctx, app.Options{
 		ConfigFile: f.config, Data: dir, Version: version(), Env: os.LookupEnv, Notice: io.Discard, SocketOnly: true,

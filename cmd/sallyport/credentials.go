@@ -42,6 +42,7 @@ func keysNew(f *flags) *cobra.Command {
 	p.StringVar(&models, "models", "", "public model names it may use, separated by commas (default all)")
 	p.StringVar(&want.Expires, "expires", "", "how long it is valid, such as 12h or 30d (default 90d)")
 	p.IntVar(&want.Slots, "concurrency", 0, "requests that may run at the same time (default: the configured number)")
+	_ = c.MarkFlagRequired("project")
 	return c
 }
 
@@ -144,6 +145,7 @@ func adminNew(f *flags) *cobra.Command {
 	c.Flags().StringVar(&want.Name, "name", "", "who it is (required)")
 	c.Flags().StringVar((*string)(&want.Role), "role", "admin", "admin, operator or auditor (read only)")
 	c.Flags().StringVar(&want.Expires, "expires", "", "how long it is valid, such as 30d (default 365d)")
+	_ = c.MarkFlagRequired("name")
 	return c
 }
 

@@ -39,6 +39,7 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	root := newRoot()
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -87,11 +88,19 @@ func newRoot() *cobra.Command {
 	return root
 }
 
-// usageErrors makes wrong arguments exit with the code for usage.
+// usageErrors makes wrong and missing arguments exit with the code for usage.
 func usageErrors(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {
+				return &exitError{exitUsage, err.Error() + "; see: " + cmd.CommandPath() + " --help"}
+			}
+			return nil
+		}
+	}
+	if c.RunE != nil {
+		c.PreRunE = func(cmd *cobra.Command, _ []string) error {
+			if err := cmd.ValidateRequiredFlags(); err != nil {
 				return &exitError{exitUsage, err.Error() + "; see: " + cmd.CommandPath() + " --help"}
 			}
 			return nil

@@ -47,37 +47,59 @@ func lines[T any](o output, vs []T, people func()) error {
 
 // table prints rows under a head, columns aligned; columns whose head starts
 // with ">" are aligned right.
-func (o output) table(head []string, rows [][]string) {
-	width := make([]int, len(head))
-	right := make([]bool, len(head))
+func (o output) table(head []string, rows [][]string) { newColumns(head).print(o.out, rows) }
+
+// columns prints a table in parts, each as wide as what came before it demands.
+type columns struct {
+	head  []string
+	right []bool
+	width []int
+	begun bool // the head is printed
+}
+
+func newColumns(head []string) *columns {
+	c := &columns{head: make([]string, len(head)), right: make([]bool, len(head)), width: make([]int, len(head))}
 	for i, h := range head {
-		h, right[i] = strings.CutPrefix(h, ">")
-		head[i], width[i] = h, utf8.RuneCountInString(h)
+		c.head[i], c.right[i] = strings.CutPrefix(h, ">")
+		c.width[i] = utf8.RuneCountInString(c.head[i])
+	}
+	return c
+}
+
+// print prints rows, the first time under the head.
+func (c *columns) print(w io.Writer, rows [][]string) {
+	shown := make([][]string, 0, len(rows)+1)
+	if !c.begun {
+		c.begun = true
+		shown = append(shown, c.head)
 	}
 	for _, r := range rows {
+		cells := make([]string, len(r))
 		for i := range r {
-			r[i] = visible(r[i])
-			width[i] = max(width[i], utf8.RuneCountInString(r[i]))
+			cells[i] = visible(r[i])
+			c.width[i] = max(c.width[i], utf8.RuneCountInString(cells[i]))
+		}
+		shown = append(shown, cells)
+	}
+	for _, r := range shown {
+		fmt.Fprintln(w, c.line(r))
+	}
+}
+
+func (c *columns) line(cells []string) string {
+	var b strings.Builder
+	for i, cell := range cells {
+		if i > 0 {
+			b.WriteString("  ")
+		}
+		pad := strings.Repeat(" ", c.width[i]-utf8.RuneCountInString(cell))
+		if c.right[i] {
+			b.WriteString(pad + cell)
+		} else {
+			b.WriteString(cell + pad)
 		}
 	}
-	for _, r := range append([][]string{head}, rows...) {
-		var b strings.Builder
-		for i, cell := range r {
-			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
-			switch {
-			case right[i]:
-				b.WriteString(pad + cell)
-			case i == len(r)-1:
-				b.WriteString(cell)
-			default:
-				b.WriteString(cell + pad)
-			}
-			if i < len(r)-1 {
-				b.WriteString("  ")
-			}
-		}
-		fmt.Fprintln(o.out, strings.TrimRight(b.String(), " "))
-	}
+	return strings.TrimRight(b.String(), " ")
 }
 
 // visible makes every character that could steer a terminal or mislead a reader

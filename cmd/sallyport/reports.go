@@ -157,7 +157,13 @@ func amount(e console.Entry) string {
 	return price.Nano(*e.Amount).String()
 }
 
+// maxList is how many exchanges one page of the log holds.
+const maxList = 1000
+
 func logList(cmd *cobra.Command, f *flags, l *logFlags) error {
+	if l.limit < 1 || l.limit > maxList {
+		return &exitError{exitUsage, fmt.Sprintf("--limit is a number from 1 to %d; for more: sallyport logs --all", maxList)}
+	}
 	c, err := f.connect(cmd.Context())
 	if err != nil {
 		return err
@@ -168,7 +174,7 @@ func logList(cmd *cobra.Command, f *flags, l *logFlags) error {
 		return logFollow(cmd.Context(), c, o, l)
 	}
 	q := l.query()
-	q.Set("limit", strconv.Itoa(min(max(l.limit, 1), 1000)))
+	q.Set("limit", strconv.Itoa(l.limit))
 	var es []console.Entry
 	if err := c.call(cmd.Context(), "GET", "/logs?"+q.Encode(), nil, &es); err != nil {
 		return err
@@ -179,7 +185,7 @@ func logList(cmd *cobra.Command, f *flags, l *logFlags) error {
 // logFollow prints exchanges in the order they were recorded, and with -f goes on.
 func logFollow(ctx context.Context, c *client, o output, l *logFlags) error {
 	q := l.query()
-	q.Set("limit", "1000")
+	q.Set("limit", strconv.Itoa(maxList))
 	last := int64(-1)
 	if l.follow && !l.all {
 		var newest []console.Entry
@@ -192,17 +198,18 @@ func logFollow(ctx context.Context, c *client, o output, l *logFlags) error {
 	}
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
+	table := newColumns(logHead())
 	for {
 		q.Set("after_leaf", strconv.FormatInt(last, 10))
 		var es []console.Entry
-		if err := c.call(ctx, "GET", "/logs?"+q.Encode(), nil, &es); err != nil {
+		err := c.call(ctx, "GET", "/logs?"+q.Encode(), nil, &es)
+		if ctx.Err() != nil {
+			return nil // told to stop
+		}
+		if err != nil {
 			return err
 		}
-		if err := lines(o, es, func() {
-			for _, r := range logRows(es) {
-				o.table(make([]string, len(r)), [][]string{r})
-			}
-		}); err != nil {
+		if err := lines(o, es, func() { table.print(o.out, logRows(es)) }); err != nil {
 			return err
 		}
 		if len(es) > 0 {
@@ -269,6 +276,9 @@ func logVerify(f *flags) *cobra.Command {
 				if err != nil {
 					return fmt.Errorf("read the remembered checkpoint: %w", err)
 				}
+				if !strings.Contains(string(b), "\n\n\u2014 ") { // c2sp.org/signed-note
+					return &exitError{exitUsage, against + " holds no signed checkpoint; one stands at the end of every proof: sallyport log proof REQUEST-ID"}
+				}
 				in["against"] = string(b)
 			}
 			r, err := ask[auditlog.Report](cmd.Context(), f, "POST", "/log/verify", in)
@@ -314,7 +324,7 @@ func logProof(f *flags) *cobra.Command {
 				return err
 			}
 			return f.output(cmd).value(p, func() {
-				fmt.Fprintf(cmd.OutOrStdout(), "vkey %s\nleaf %s\n\n%s", p.VerifierKey, p.Leaf, p.Proof)
+				fmt.Fprintf(cmd.OutOrStdout(), "vkey %s\nleaf %s\n\n%s", visible(p.VerifierKey), visible(p.Leaf), visibleText(p.Proof))
 			})
 		},
 	}

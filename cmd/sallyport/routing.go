@@ -170,26 +170,54 @@ func doctorCommand(f *flags) *cobra.Command {
 	}
 }
 
-func configCommand(*flags) *cobra.Command {
-	c := &cobra.Command{Use: "config", Short: "The configuration file"}
-	c.AddCommand(
-		&cobra.Command{
-			Use: "check FILE", Short: "Report every problem of a configuration file", Args: cobra.ExactArgs(1),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				_, err := config.Load(args[0])
-				if problems, ok := errors.AsType[config.Errors](err); ok {
-					for _, p := range problems {
-						fmt.Fprintln(cmd.OutOrStdout(), visible(p.String()))
-					}
-					return &exitError{exitFailure, fmt.Sprintf("%d problems in %s", len(problems), args[0])}
+// checked is what config check found, as JSON.
+type checked struct {
+	File     string    `json:"file"`
+	Problems []problem `json:"problems"`
+}
+
+type problem struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"` // 0 when no place applies
+	Column int    `json:"column"`
+	Field  string `json:"field"`
+	What   string `json:"what"`
+	Fix    string `json:"fix"`
+}
+
+func configCheck(f *flags) *cobra.Command {
+	return &cobra.Command{
+		Use: "check FILE", Short: "Report every problem of a configuration file", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, err := config.Load(args[0])
+			found, ok := errors.AsType[config.Errors](err)
+			if err != nil && !ok {
+				return err
+			}
+			list := checked{args[0], []problem{}}
+			for _, p := range found {
+				list.Problems = append(list.Problems, problem(p))
+			}
+			o := f.output(cmd)
+			err = o.value(list, func() {
+				for _, p := range found {
+					fmt.Fprintln(o.out, visible(p.String()))
 				}
-				if err != nil {
-					return err
+				if len(found) == 0 {
+					fmt.Fprintln(o.out, "no problem")
 				}
-				fmt.Fprintln(cmd.OutOrStdout(), "no problem")
-				return nil
-			},
+			})
+			if err == nil && len(found) > 0 {
+				return &exitError{exitFailure, fmt.Sprintf("%d problems in %s; a sample with every field: sallyport config sample", len(found), args[0])}
+			}
+			return err
 		},
+	}
+}
+
+func configCommand(f *flags) *cobra.Command {
+	c := &cobra.Command{Use: "config", Short: "The configuration file"}
+	c.AddCommand(configCheck(f),
 		&cobra.Command{
 			Use: "schema", Short: "Print the JSON Schema of the configuration file", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
@@ -224,8 +252,13 @@ func secretCommand(f *flags) *cobra.Command {
 	}, secretNew(), secretDrop(f), &cobra.Command{
 		Use: "reseal", Short: "Accept the stored credentials as they are, after looking at keys ls and admin ls", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := ask[map[string]any](cmd.Context(), f, "POST", "/credentials/reseal", nil)
-			return err
+			r, err := ask[auth.Resealed](cmd.Context(), f, "POST", "/credentials/reseal", nil)
+			if err != nil {
+				return err
+			}
+			return f.output(cmd).value(r, func() {
+				fmt.Fprintf(cmd.OutOrStdout(), "%d credentials are sealed as they are; %d of them were edited and stay refused, %d were revoked\n", r.Rows, r.Damaged, r.Revoked)
+			})
 		},
 	})
 	return c

@@ -35,6 +35,9 @@ func serve(ctx context.Context, f *flags, listen, adminListen string) error {
 	if err != nil {
 		return err
 	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // before the start, which it would end
+	defer signal.Stop(hup)
 	a, err := app.New(ctx, app.Options{
 		ConfigFile: f.config, Data: f.data, Listen: listen, AdminListen: adminListen, Version: version(),
 		Env: os.LookupEnv, Logger: log, Notice: os.Stderr, Terminal: terminal(os.Stderr),
@@ -45,9 +48,6 @@ func serve(ctx context.Context, f *flags, listen, adminListen string) error {
 	if err != nil {
 		return err
 	}
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
 	for {

@@ -84,7 +84,7 @@ func (a *App) upstreams() []console.Upstream {
 func (a *App) test(ctx context.Context, name string) (console.UpstreamTest, error) {
 	u := a.parts.Load().upstreams[identity.Upstream(name)]
 	if u == nil {
-		return console.UpstreamTest{}, fault.Newf(fault.NotFound, "no upstream is called %q", name)
+		return console.UpstreamTest{}, fault.Newf(fault.NotFound, "no upstream is called %q; see: sallyport upstreams ls", name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
@@ -107,7 +107,7 @@ func (a *App) confirm(ctx context.Context, actor, name, class string) error {
 	set, ok := p.settings[identity.Upstream(name)]
 	switch {
 	case !ok:
-		return fault.Newf(fault.NotFound, "no upstream is called %q", name)
+		return fault.Newf(fault.NotFound, "no upstream is called %q; see: sallyport upstreams ls", name)
 	case !p.found[set.Name]:
 		return fault.Newf(fault.BadRequest, "the class of %q is set in the configuration file", name)
 	case c != label.OnSite && c != label.Any:
@@ -142,7 +142,7 @@ func (a *App) explain(model, labelName string) (console.Explanation, error) {
 	}
 	targets := s.Targets(identity.Model(model))
 	if len(targets) == 0 {
-		return console.Explanation{}, fault.Newf(fault.NotFound, "no model is called %q", model)
+		return console.Explanation{}, fault.Newf(fault.NotFound, "no model is called %q; see: sallyport models ls", model)
 	}
 	e := console.Explanation{Model: model, Label: l.String(), Targets: []console.ExplainedWay{}}
 	var cs []route.Candidate

@@ -333,23 +333,11 @@ func (a *App) recordStart(notes []string) error {
 	return nil
 }
 
-// listen opens the socket and, unless this process only serves that, both
-// listeners. The exchanges under way are waited for when they stop.
-func (a *App) listen(ctx context.Context) (err error) {
-	socket, err := a.folder.listenSocket()
-	if err != nil {
-		return err
-	}
-	owner := identity.Principal{Kind: identity.Local, Name: "local", Project: "local", Role: identity.RoleAdmin}
-	admin, data := a.console.Trusted(owner), a.patient(a.gateway.Trusted(owner))
+// listen opens the listeners and, last, the folder's socket: who finds it finds
+// everything. A process that only serves the socket opens nothing else. The
+// exchanges under way are waited for when all that stops.
+func (a *App) listen(ctx context.Context) error {
 	a.atStop("cut exchanges", a.gateway.Stop) // after the listeners: their outcomes are recorded yet
-	a.serveOn("socket", socket, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/readyz" || r.URL.Path == "/healthz" {
-			admin.ServeHTTP(w, r)
-			return
-		}
-		data.ServeHTTP(w, r)
-	}))
 	// Before any listener, so that /readyz tells that it drains.
 	defer a.atStop("exchanges", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, a.drain)
@@ -357,8 +345,9 @@ func (a *App) listen(ctx context.Context) (err error) {
 		return a.gateway.Stop(ctx)
 	})
 	if a.opts.SocketOnly {
-		return nil
+		return a.listenSocket()
 	}
+	var err error
 	c := a.config
 	if a.AdminAddr, err = a.serve("admin", c.Admin.Listen, c.Admin.TLS, c.Admin.BehindProxy, a.console.Handler()); err != nil {
 		return err
@@ -369,7 +358,29 @@ func (a *App) listen(ctx context.Context) (err error) {
 	if a.opts.ConfigFile != "" {
 		a.task("configuration watch", a.watchConfig)
 	}
-	return a.welcome(ctx)
+	if err := a.welcome(ctx); err != nil {
+		return err
+	}
+	return a.listenSocket()
+}
+
+// listenSocket serves both planes on the folder's socket, whose peers act as the
+// folder's owner.
+func (a *App) listenSocket() error {
+	socket, err := a.folder.listenSocket()
+	if err != nil {
+		return err
+	}
+	owner := identity.Principal{Kind: identity.Local, Name: "local", Project: "local", Role: identity.RoleAdmin}
+	admin, data := a.console.Trusted(owner), a.patient(a.gateway.Trusted(owner))
+	a.serveOn("socket", socket, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/readyz" || r.URL.Path == "/healthz" {
+			admin.ServeHTTP(w, r)
+			return
+		}
+		data.ServeHTTP(w, r)
+	}))
+	return nil
 }
 
 // flush brings what is recorded into the database. When the database does not

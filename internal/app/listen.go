@@ -13,6 +13,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"sallyport/internal/config"
@@ -29,6 +30,9 @@ func (a *App) serve(name, addr string, files *config.TLS, behind []netip.Prefix,
 		}
 	}
 	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s listener: another program listens on %s; end it, or choose another address with --listen and --admin-listen", name, addr)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s listener: %w", name, err)
 	}

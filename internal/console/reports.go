@@ -204,7 +204,7 @@ func (c *Console) proof(r *call) (any, error) {
 	}
 	p, err := c.Prove(r.Context(), r.PathValue("rid"))
 	if err != nil {
-		return nil, err
+		return nil, noExchange(r, err)
 	}
 	return Proof{Leaf: string(p.Leaf), Index: p.Index, Proof: string(p.Text), VerifierKey: c.VerifierKey}, nil
 }
@@ -349,10 +349,18 @@ func (c *Console) logEntry(r *call) (any, error) {
 	}
 	e, err := c.Store.Entry(r.Context(), r.PathValue("rid"))
 	if err != nil {
-		return nil, err
+		return nil, noExchange(r, err)
 	}
 	rows := []Entry{entryOf(&e)}
 	return &rows[0], c.addRecords(r.Context(), rows)
+}
+
+// noExchange names the exchange that was not found.
+func noExchange(r *call, err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return fault.Newf(fault.NotFound, "no exchange is called %q; the newest ones: sallyport logs", clip(r.PathValue("rid")))
+	}
+	return err
 }
 
 func number(q url.Values, name string, def, low, high int64) (int64, error) {
