@@ -374,6 +374,7 @@ type answer struct {
 	body   []byte
 	err    error // while the body was read
 	rid    string
+	closed bool // the gateway announced to close the connection
 }
 
 func (r *rig) request(t testing.TB, ctx context.Context, c call) *http.Request {
@@ -421,7 +422,7 @@ func (r *rig) do(t testing.TB, c call) answer {
 func read(resp *http.Response) answer {
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, b, err, resp.Header.Get("X-Request-Id")}
+	return answer{resp.StatusCode, resp.Header, b, err, resp.Header.Get("X-Request-Id"), resp.Close}
 }
 
 // post sends a body with the rig's key.
@@ -499,3 +500,6 @@ func vendorOf(f format) upstreamtest.Vendor {
 	}
 	return upstreamtest.OpenAI
 }
+
+// total bounds one attempt.
+func total(c *upstream.Config) { c.Total = 500 * time.Millisecond }

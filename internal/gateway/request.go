@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bufio"
 	"compress/gzip"
 	"compress/zlib"
 	"context"
@@ -103,7 +104,7 @@ func (x *Exchange) read() error {
 	b := &body{buf: buf}
 	b.bytes, err = readAll(buf.b[:0], src, limit, r.ContentLength, decode)
 	if err == nil && decode != nil {
-		err = atEnd(r.Body)
+		err = decode.atEnd()
 	}
 	x.body = b
 	if err != nil {
@@ -152,16 +153,17 @@ func decoded(r *http.Request) (io.Reader, *counter, error) {
 		return r.Body, nil, nil
 	}
 	c := &counter{r: r.Body}
+	c.ahead = bufio.NewReader(c) // shared with the decoder, so that nothing it reads ahead is lost
 	if len(encodings) == 1 {
 		switch strings.ToLower(strings.TrimSpace(encodings[0])) {
 		case "gzip", "x-gzip":
-			z, err := gzip.NewReader(c)
+			z, err := gzip.NewReader(c.ahead)
 			if err != nil {
 				return nil, nil, fault.New(fault.BadRequest, "the body is not gzip as Content-Encoding says")
 			}
 			return z, c, nil
 		case "deflate":
-			z, err := zlib.NewReader(c)
+			z, err := zlib.NewReader(c.ahead)
 			if err != nil {
 				return nil, nil, fault.New(fault.BadRequest, "the body is not deflate as Content-Encoding says")
 			}
@@ -171,28 +173,30 @@ func decoded(r *http.Request) (io.Reader, *counter, error) {
 	return nil, nil, fault.New(fault.UnsupportedMedia, "Content-Encoding must be one of identity, gzip, deflate")
 }
 
-// atEnd makes sure that nothing follows what a decoder took: no data that only
-// other readers would see. It also lets net/http notice when the client leaves.
-func atEnd(r io.Reader) error {
-	switch n, err := io.ReadFull(r, make([]byte, 1)); {
-	case n > 0:
-		return errTrailing
-	case err != io.EOF:
-		return err
-	}
-	return nil
-}
-
 // counter counts the bytes read through it.
 type counter struct {
-	r io.Reader
-	n int64
+	r     io.Reader
+	n     int64
+	ahead *bufio.Reader // reads through it
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += int64(n)
 	return n, err
+}
+
+// atEnd makes sure that nothing follows what the decoder took: no data that only
+// other readers would see. It also lets net/http notice when the client leaves.
+func (c *counter) atEnd() error {
+	switch _, err := c.ahead.ReadByte(); err {
+	case nil:
+		return errTrailing
+	case io.EOF:
+		return nil
+	default:
+		return err
+	}
 }
 
 // readAll appends everything from src to b. hint is the announced length, or -1.
