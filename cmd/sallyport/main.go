@@ -45,16 +45,21 @@ func run() int {
 	if err == nil {
 		return 0
 	}
-	code := exitFailure
-	if e, ok := errors.AsType[*exitError](err); ok {
-		code = e.code
-	} else if ctx.Err() != nil {
-		code = exitInterrupted
-	}
 	if text := err.Error(); text != "" {
 		fmt.Fprintln(os.Stderr, "sallyport:", visibleText(text))
 	}
-	return code
+	if c := code(err); c != exitFailure || ctx.Err() == nil {
+		return c
+	}
+	return exitInterrupted
+}
+
+// code is the exit code of a failure.
+func code(err error) int {
+	if e, ok := errors.AsType[*exitError](err); ok {
+		return e.code
+	}
+	return exitFailure
 }
 
 // flags are shared by all verbs.

@@ -209,7 +209,11 @@ func logFollow(ctx context.Context, c *client, o output, l *logFlags) error {
 		if err != nil {
 			return err
 		}
-		if err := lines(o, es, func() { table.print(o.out, logRows(es)) }); err != nil {
+		if err := lines(o, es, func() {
+			if len(es) > 0 || !l.follow {
+				table.print(o.out, logRows(es))
+			}
+		}); err != nil {
 			return err
 		}
 		if len(es) > 0 {

@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 			return expandConfigs(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "ready": ready, "jsonlines": jsonLines, "tamper": tamper, "field": field, "checkpoint": checkpoint, "private": private, "aligned": aligned, "printable": printable,
+			"exits": exits, "ready": ready, "jsonlines": jsonLines, "tamper": tamper, "field": field, "checkpoint": checkpoint, "holds": holds, "private": private, "aligned": aligned, "printable": printable,
 		},
 	})
 }
@@ -161,6 +161,19 @@ func checkpoint(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no checkpoint in %q", p.Proof)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(note), 0o600))
+}
+
+// holds waits until a file holds a text: holds FILE TEXT.
+func holds(ts *testscript.TestScript, _ bool, args []string) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for range 1000 {
+		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && strings.Contains(string(b), args[1]) {
+			return
+		}
+		<-tick.C
+	}
+	ts.Fatalf("%s does not get to hold %q", args[0], args[1])
 }
 
 // tamper changes a database behind the program's back: tamper data 'UPDATE ...'.
