@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Defer(func() { _ = s.Close() })
+			e.Setenv("GORACE", "atexit_sleep_ms=10") // else each command takes a second longer with -race
 			e.Setenv("UPSTREAM", s.BaseURL())
 			e.Setenv("DOWN", "http://127.0.0.1:1/v1")
 			e.Setenv("LONG", strings.Repeat("d", 150))

@@ -25,6 +25,7 @@ import (
 // TestKilled: 40 streams at a time, and the gateway dies three times in their
 // midst. The upstream's own log, a file, says what must be in the database.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	moments := rand.New(rand.NewPCG(seed, 0))
@@ -97,6 +98,7 @@ func judgeFile(t *testing.T, a *App, mirror string) map[string]int {
 // TestRestartSettles: what was under way when a gateway died is lost: one row, one
 // leaf, and money that is not known rather than 0.
 func TestRestartSettles(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	plan := childPlan{Config: configure(t, up.BaseURL(), ""), Data: t.TempDir()}
 	first := offline(t, plan)
@@ -134,6 +136,7 @@ func TestRestartSettles(t *testing.T) {
 // TestCopiedFolder: a copy of a data folder is noticed where it is first started.
 // It goes on under a journal id of its own, and says so.
 func TestCopiedFolder(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	file := configure(t, up.BaseURL(), "")
 	here, there := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "copy")
@@ -179,6 +182,7 @@ func TestCopiedFolder(t *testing.T) {
 
 // TestCopyThatFailsToStart: a copy is still one when its first start came to nothing.
 func TestCopyThatFailsToStart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	f, err := OpenFolder(dir)
 	if err != nil {
@@ -229,6 +233,7 @@ func startNotes(t *testing.T, a *App) []string {
 
 // TestDiskFull: a full disk refuses what is new and finishes what runs.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("not run: mounting a small tmpfs needs root")
 	}

@@ -52,6 +52,7 @@ func newestAct(t *testing.T, a *App, name string) *record.Admin {
 // TestReload: what the file says now is served, without a restart, and the log
 // has both hashes.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	file := configure(t, up.BaseURL(), "")
 	i := start(t, options(t.TempDir(), file))
@@ -99,6 +100,7 @@ func TestReload(t *testing.T) {
 
 // TestReloadOnChange: a file that is written or replaced is read by itself.
 func TestReloadOnChange(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	file := configure(t, up.BaseURL(), "")
 	i := start(t, options(t.TempDir(), file))
@@ -129,6 +131,7 @@ func TestReloadOnChange(t *testing.T) {
 
 // TestReloadKeepsStreams: an exchange finishes on the configuration it began with.
 func TestReloadKeepsStreams(t *testing.T) {
+	t.Parallel()
 	up, other := provider(t, upstreamtest.Config{}), provider(t, upstreamtest.Config{})
 	file := configure(t, up.BaseURL(), "")
 	i := start(t, options(t.TempDir(), file))
@@ -153,6 +156,7 @@ func TestReloadKeepsStreams(t *testing.T) {
 // TestWriteDeadline: the server waits as long as the slowest upstream may take,
 // also after a reload.
 func TestWriteDeadline(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	file := write(t, filepath.Join(t.TempDir(), "c.yaml"), strings.Replace(configText(up.BaseURL(), "timeouts: {total: 10m}\n"), "    class", "    timeouts: {total: 5m}\n    class", 1))
 	i := start(t, options(t.TempDir(), file))
@@ -170,6 +174,7 @@ func TestWriteDeadline(t *testing.T) {
 
 // TestFormerUpstreamsAreForgotten: reloads do not pile up what was.
 func TestFormerUpstreamsAreForgotten(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	file := configure(t, up.BaseURL(), "")
 	i := start(t, options(t.TempDir(), file))
@@ -189,6 +194,7 @@ func TestFormerUpstreamsAreForgotten(t *testing.T) {
 // TestDrain: while the gateway stops it says that it is not ready and takes
 // nothing new; what runs finishes.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	i := start(t, options(t.TempDir(), configure(t, up.BaseURL(), "")))
 	resp, err := ask{base: i.data, key: i.key, stream: true, text: "nonce-1 [[frames=60 gap=10ms]]"}.send(t.Context())
@@ -221,6 +227,7 @@ func TestDrain(t *testing.T) {
 // TestStopCuts: a stream that does not end in time is cut, and its outcome is
 // recorded before the journal closes.
 func TestStopCuts(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	i := start(t, options(t.TempDir(), configure(t, up.BaseURL(), "")))
 	resp, err := ask{base: i.data, key: i.key, stream: true, text: "nonce-1 [[frames=10 stall=2]]"}.send(t.Context())
@@ -297,6 +304,7 @@ func certificate(t *testing.T, template *x509.Certificate, by *authority) (*x509
 // TestTLS: certificates are read again without a restart, broken ones leave what
 // was, and clients without a certificate of theirs are refused.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	dir, ours, strangers := t.TempDir(), newAuthority(t, "ours"), newAuthority(t, "strangers")
 	path := func(name string) string { return filepath.Join(dir, name) }
 	install := func(serial int64) {
@@ -364,6 +372,7 @@ func TestTLS(t *testing.T) {
 // TestSecretRotation: a new version of the master secret moves everything that is
 // sealed, and the old one can then be dropped.
 func TestSecretRotation(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	file := configure(t, up.BaseURL(), "")
 	dir := t.TempDir()

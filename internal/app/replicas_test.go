@@ -105,6 +105,7 @@ func load(ctx context.Context, workers, each int, make func(worker, n int) ask, 
 // TestTwoReplicas: two gateways with a data folder each keep one log in one
 // PostgreSQL under load, through the sudden death of one of them.
 func TestTwoReplicas(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	file := configure(t, up.BaseURL(), onPostgres(t, storetest.PostgresURL(t)))
 	one := start(t, options(t.TempDir(), file))
@@ -270,6 +271,7 @@ func (r *relay) down() {
 // TestDatabaseDown: without its database the data plane serves and records, and
 // the projection catches up afterwards.
 func TestDatabaseDown(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	relay, address := newRelay(t, storetest.PostgresURL(t))
 	i := start(t, options(t.TempDir(), configure(t, up.BaseURL(), onPostgres(t, address))))
@@ -303,6 +305,7 @@ func TestDatabaseDown(t *testing.T) {
 
 // TestOtherSecret: a replica that holds another master secret must not start.
 func TestOtherSecret(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	shared := onPostgres(t, storetest.PostgresURL(t))
 	start(t, options(t.TempDir(), configure(t, up.BaseURL(), shared)))

@@ -19,6 +19,7 @@ import (
 // TestBeyondLoopback: a listener that others can reach needs TLS, or a proxy that
 // does it, and an administrator.
 func TestBeyondLoopback(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	proxied := configure(t, up.BaseURL(), "behind_proxy: [10.0.0.0/8]\nadmin: {listen: 127.0.0.1:0, behind_proxy: [10.0.0.0/8]}\n")
 	for name, tc := range map[string]struct {
@@ -54,6 +55,7 @@ func TestBeyondLoopback(t *testing.T) {
 // TestFirstStart: without a configuration and without a model it says what to do,
 // and secrets go to files that only the owner can read.
 func TestFirstStart(t *testing.T) {
+	t.Parallel()
 	o := options(filepath.Join(t.TempDir(), "data"), "")
 	i, err := try(t, o)
 	if err != nil {
@@ -113,6 +115,7 @@ func secretFile(t *testing.T, dir, name string) string {
 
 // TestFirstStartOnATerminal shows the secrets once, there, and leaves no file.
 func TestFirstStartOnATerminal(t *testing.T) {
+	t.Parallel()
 	o := options(t.TempDir(), "")
 	o.Terminal = true
 	i, err := try(t, o)
@@ -136,6 +139,7 @@ func TestFirstStartOnATerminal(t *testing.T) {
 // TestEnvironmentKeys: the official hosts of keys in the environment are vetted;
 // a variable that names another address is not believed.
 func TestEnvironmentKeys(t *testing.T) {
+	t.Parallel()
 	o := options(t.TempDir(), "")
 	o.SocketOnly = true
 	env := map[string]string{"OPENAI_API_KEY": "sk-canary", "OPENAI_BASE_URL": "http://127.0.0.1:1/v1", "HTTP_PROXY": "http://127.0.0.1:1"}
@@ -153,6 +157,7 @@ func TestEnvironmentKeys(t *testing.T) {
 // TestDiscovered: a model server found here is of class any and may carry nothing
 // until its operator confirms it, at the address where it was confirmed.
 func TestDiscovered(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	o := options(t.TempDir(), "")
 	o.Ports = []Port{{port(t, up.URL()), "ollama"}}
@@ -227,6 +232,7 @@ func port(t *testing.T, address string) string {
 
 // TestDiscoverySkips its own listeners and whatever is no model server.
 func TestDiscoverySkips(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	redirecting := httptest.NewServer(http.RedirectHandler(up.BaseURL()+"/models", http.StatusFound))
 	defer redirecting.Close()
@@ -251,6 +257,7 @@ func TestDiscoverySkips(t *testing.T) {
 
 // TestRemoteModels: what a local server only passes on is not local.
 func TestRemoteModels(t *testing.T) {
+	t.Parallel()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/v1/models":
@@ -276,6 +283,7 @@ func TestRemoteModels(t *testing.T) {
 
 // TestLocalMeansInside: class local is not believed of a public address.
 func TestLocalMeansInside(t *testing.T) {
+	t.Parallel()
 	file := write(t, filepath.Join(t.TempDir(), "c.yaml"), "upstreams:\n  - {name: out, kind: openai, base_url: 'https://8.8.8.8/v1', class: local}\n")
 	if _, err := try(t, options(t.TempDir(), file)); err == nil || !strings.Contains(err.Error(), "class local on a public address") {
 		t.Errorf("%v", err)
@@ -284,6 +292,7 @@ func TestLocalMeansInside(t *testing.T) {
 
 // TestOneOwner: a second process does not open a folder that is in use.
 func TestOneOwner(t *testing.T) {
+	t.Parallel()
 	o := options(t.TempDir(), "")
 	i := start(t, o)
 	if _, err := try(t, o); !errors.Is(err, ErrRunning) {
@@ -298,6 +307,7 @@ func TestOneOwner(t *testing.T) {
 
 // TestStaleSocket: what a dead process left does not keep the next one out.
 func TestStaleSocket(t *testing.T) {
+	t.Parallel()
 	o := options(t.TempDir(), "")
 	write(t, filepath.Join(o.Data, "lock"), "")
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: SocketPath(o.Data), Net: "unix"})
@@ -327,6 +337,7 @@ func TestStaleSocket(t *testing.T) {
 // TestLongPath: the address of a socket is short, the path of a data folder may
 // not be.
 func TestLongPath(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 120), strings.Repeat("e", 120))
 	i := start(t, options(dir, ""))
 	var version map[string]string
@@ -344,6 +355,7 @@ func TestLongPath(t *testing.T) {
 
 // TestForeignFolder: a folder that holds other things keeps its mode.
 func TestForeignFolder(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "letters"), "dear")
 	if err := os.Chmod(dir, 0o755); err != nil {
@@ -376,6 +388,7 @@ func TestForeignFolder(t *testing.T) {
 // TestPlanesAreApart: a key administers nothing and an administrator infers
 // nothing, each on the other's listener.
 func TestPlanesAreApart(t *testing.T) {
+	t.Parallel()
 	up := provider(t, upstreamtest.Config{})
 	i := start(t, options(t.TempDir(), configure(t, up.BaseURL(), "")))
 	admin := i.newAdmin(t)
