@@ -244,8 +244,11 @@ func TestDiscoverySkips(t *testing.T) {
 	}
 	defer silent.Close()
 	ports := []Port{
-		{port(t, up.URL()), "good"}, {port(t, redirecting.URL), "redirecting"}, {port(t, page.URL), "page"},
-		{port(t, "http://"+silent.Addr().String()), "silent"}, {"1", "nobody"},
+		{port(t, up.URL()), "good"},
+		{port(t, redirecting.URL), "redirecting"},
+		{port(t, page.URL), "page"},
+		{port(t, "http://"+silent.Addr().String()), "silent"},
+		{"1", "nobody"},
 	}
 	if f := discover(t.Context(), ports, nil); len(f) != 1 || f[0].name != "good" || f[0].baseURL != up.BaseURL() {
 		t.Errorf("found %+v", f)
@@ -398,8 +401,12 @@ func TestPlanesAreApart(t *testing.T) {
 		base, key, path string
 		want            int
 	}{
-		{i.data, admin, "/v1/models", 403}, {i.data, i.key, "/v1/models", 200}, {i.data, i.key, "/api/v1/keys", 404},
-		{i.data, i.key, "/metrics", 404}, {i.admin, i.key, "/api/v1/keys", 403}, {i.admin, admin, "/api/v1/keys", 200},
+		{i.data, admin, "/v1/models", 403},
+		{i.data, i.key, "/v1/models", 200},
+		{i.data, i.key, "/api/v1/keys", 404},
+		{i.data, i.key, "/metrics", 404},
+		{i.admin, i.key, "/api/v1/keys", 403},
+		{i.admin, admin, "/api/v1/keys", 200},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), "GET", tc.base+tc.path, nil)
 		if err != nil {

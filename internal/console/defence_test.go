@@ -109,9 +109,14 @@ func TestOtherOrigins(t *testing.T) {
 func TestSecurityHeaders(t *testing.T) {
 	r := newRig(t)
 	for _, q := range []request{
-		{method: "GET", url: r.url + "/setup"}, {method: "GET", url: r.url + "/setup.js"}, {method: "GET", url: r.url + "/"},
-		{method: "GET", url: r.url + "/api/v1/keys"}, {method: "GET", url: r.url + "/healthz"}, {method: "GET", url: r.url + "/metrics"},
-		{method: "POST", url: r.url + "/api/v1/setup"}, {method: "GET", url: r.url + "/setup", host: "evil.example"},
+		{method: "GET", url: r.url + "/setup"},
+		{method: "GET", url: r.url + "/setup.js"},
+		{method: "GET", url: r.url + "/"},
+		{method: "GET", url: r.url + "/api/v1/keys"},
+		{method: "GET", url: r.url + "/healthz"},
+		{method: "GET", url: r.url + "/metrics"},
+		{method: "POST", url: r.url + "/api/v1/setup"},
+		{method: "GET", url: r.url + "/setup", host: "evil.example"},
 		{method: "POST", url: r.url + "/api/v1/keys", header: map[string]string{"Origin": "https://evil.example"}},
 		{method: "GET", url: r.url + "//setup"},
 	} {
