@@ -4,6 +4,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -51,6 +52,8 @@ type Options struct {
 
 	// SegmentBytes is the size of a journal segment; 0 for the journal's default.
 	SegmentBytes int64
+
+	claimTime time.Duration // set by tests; claimTime when 0
 
 	// SocketOnly serves nothing but the data folder's socket: for a verb that
 	// finds no gateway running.
@@ -249,10 +252,25 @@ func (a *App) openJournal(ctx context.Context) (notes []string, err error) {
 		return nil, err
 	}
 	a.atStop("journal", func(context.Context) error { return a.journal.Close() })
-	if a.folder.Moved {
+	claimed, err := a.claim(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case a.folder.Moved && !claimed:
+		a.log.Error("the data folder is a copy and its original lives: the copy's journal is set aside", "alert", true, "folder", a.config.Data)
+		notes, err = append(notes, "folder.copied"), a.journal.Restart()
+	case a.folder.Moved:
 		a.log.Error("the data folder was copied or moved: the journal goes on under a new id", "alert", true, "folder", a.config.Data)
-		notes = append(notes, "folder.moved")
-		if err := a.leaveJournal(ctx); err != nil {
+		notes, err = append(notes, "folder.moved"), a.leaveJournal(ctx)
+	case !claimed:
+		a.log.Error("another process projects this journal too: its data folder is a copy of this one", "alert", true, "folder", a.config.Data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if a.folder.Moved { // the new journal
+		if _, err := a.claim(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -265,6 +283,36 @@ func (a *App) openJournal(ctx context.Context) (notes []string, err error) {
 		return nil, err
 	}
 	return append(notes, recovery.Notes...), nil
+}
+
+// claimTime is how long a moved folder waits for its journal: a machine that died
+// keeps its claim for a while, a live original keeps it for ever.
+const claimTime = 30 * time.Second
+
+// claim takes the right to project the journal. A folder that is where it was
+// does not wait: its lock shows that no other process here has it.
+func (a *App) claim(ctx context.Context) (bool, error) {
+	until := time.Now().Add(cmp.Or(a.opts.claimTime, claimTime))
+	retry := time.NewTicker(time.Second)
+	defer retry.Stop()
+	for {
+		release, ok, err := a.store.Claim(ctx, a.journal.ID())
+		if err != nil {
+			return false, err
+		}
+		if ok {
+			a.atStop("claim of the journal", func(context.Context) error { return release() })
+			return true, nil
+		}
+		if !a.folder.Moved || time.Now().After(until) {
+			return false, nil
+		}
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
 }
 
 // leaveJournal takes what is in the journal into the database and begins a new

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"sallyport/internal/record"
+	"sallyport/internal/store/storetest"
 	"sallyport/internal/upstreamtest"
 )
 
@@ -178,6 +179,51 @@ func TestCopiedFolder(t *testing.T) {
 	if notes := startNotes(t, again.App); len(notes) != 0 {
 		t.Errorf("a second start in the same place says %v", notes)
 	}
+}
+
+// TestCopyOfALivingReplica: a copy of the folder of a replica that lives must not
+// touch that replica's journal in the shared database. It goes on under an id of
+// its own, and the original goes on as if nothing had happened.
+func TestCopyOfALivingReplica(t *testing.T) {
+	t.Parallel()
+	up := provider(t, upstreamtest.Config{})
+	file := configure(t, up.BaseURL(), onPostgres(t, storetest.PostgresURL(t)))
+	here, there := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "copy")
+	original := start(t, options(here, file))
+	for n := range 5 {
+		ask{base: original.data, key: original.key, text: fmt.Sprintf("nonce-before%d", n)}.want(t, 200)
+	}
+	if out, err := exec.Command("cp", "-a", here, there).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	o := options(there, file)
+	o.claimTime = 2 * time.Second
+	twin := start(t, o)
+	for n := range 5 {
+		for name, i := range map[string]*instance{"original": original, "twin": twin} {
+			ask{base: i.data, key: original.key, text: fmt.Sprintf("nonce-%s%d", name, n)}.want(t, 200)
+		}
+	}
+	if twin.journal.ID() == original.journal.ID() {
+		t.Error("the copy goes on under the journal id of the original")
+	}
+	if notes := startNotes(t, twin.App); len(notes) == 0 || notes[0] != "folder.copied" {
+		t.Errorf("the copy's start record says %v", notes)
+	}
+	original.verified(t)
+	twin.verified(t)
+	if states := judge(t, original.App, up); states["complete"] != 15 || len(states) != 1 {
+		t.Errorf("rows by state: %v", states)
+	}
+	id := original.journal.ID()
+	if err := original.stop(); err != nil {
+		t.Fatal(err)
+	}
+	again := start(t, options(here, file))
+	if again.journal.ID() != id {
+		t.Error("the original lost its journal to the copy")
+	}
+	again.verified(t)
 }
 
 // TestCopyThatFailsToStart: a copy is still one when its first start came to nothing.
