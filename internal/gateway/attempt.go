@@ -124,7 +124,7 @@ func (a *attempt) summary() llm.Summary {
 }
 
 // try sends the request to one candidate and passes the answer on, within the
-// time that is left of the whole.
+// upstream's own time limit, or what is left of the whole when it has none.
 func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 	a := &attempt{exchange: x, candidate: c, upstream: x.snapshot.Upstreams[c.Upstream], start: now()}
 	x.trying = a
@@ -132,8 +132,8 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 	a.edit()
 	ctx, cancel := context.WithCancelCause(x.request.Context())
 	defer cancel(nil)
-	if total := time.Now().Add(a.upstream.Total); a.upstream.Total > 0 && total.Before(end) {
-		end = total
+	if a.upstream.Total > 0 {
+		end = time.Now().Add(a.upstream.Total)
 	}
 	watch := newWatch(cancel, cmp.Or(a.upstream.FirstFrame, x.snapshot.Limits.FirstFrame), end)
 	defer watch.stop()

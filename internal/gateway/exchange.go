@@ -186,7 +186,8 @@ func (x *Exchange) decide() error {
 		return fault.Newf(fault.NotCarried, "no upstream of the model %q speaks this API", clip(x.call.Model, 128))
 	}
 	x.record.Effect, x.record.Rules = refused.Effect.String(), refused.Rules
-	return fault.Newf(fault.PolicyRefused, "no upstream of this model may carry data labelled %s (%s)", x.label, refused.Rules[0])
+	return fault.Newf(fault.PolicyRefused, "no upstream of this model may carry data labelled %s (%s); an operator can ask why, and what to do, with: sallyport policy explain --model %q",
+		x.label, refused.Rules[0], clip(x.call.Model, 128))
 }
 
 // facts are what policy is asked about one candidate. An upstream that was
