@@ -356,7 +356,7 @@ func (a *App) skipHashes() bool {
 }
 
 func (a *App) newConsole() *console.Console {
-	hosts := certifiedNames(a.config.Admin.TLS)
+	hosts := append(certifiedNames(a.config.Admin.TLS), a.config.Admin.Hosts...)
 	if host, _, err := net.SplitHostPort(a.config.Admin.Listen); err == nil && host != "" {
 		hosts = append(hosts, host)
 	}

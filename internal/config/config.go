@@ -65,6 +65,8 @@ type Admin struct {
 	TLS *TLS `json:"tls,omitzero"`
 	// Networks of the reverse proxies in front of the admin listener, as CIDR. X-Forwarded-* is believed from there only. None by default.
 	BehindProxy []netip.Prefix `json:"behind_proxy,omitzero"`
+	// Host names by which operators reach the admin listener, such as that of the reverse proxy. Loopback, the address listened on and the names of the certificate are always accepted; every other Host is refused.
+	Hosts []string `json:"hosts,omitzero"`
 }
 
 // TLS is what a listener shows and asks for.

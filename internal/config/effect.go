@@ -34,6 +34,7 @@ func Diff(running, next *Config) (restart []string) {
 		{"admin.listen", running.Admin.Listen != next.Admin.Listen},
 		{"admin.tls", (running.Admin.TLS == nil) != (next.Admin.TLS == nil)},
 		{"admin.behind_proxy", !slices.Equal(running.Admin.BehindProxy, next.Admin.BehindProxy)},
+		{"admin.hosts", !slices.Equal(running.Admin.Hosts, next.Admin.Hosts)},
 		{"data", running.Data != next.Data},
 		{"database.url", differ(running.Database.URL, next.Database.URL)},
 		{"secret", differ(running.Secret, next.Secret)},
