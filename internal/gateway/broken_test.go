@@ -40,6 +40,7 @@ func narrow(l *gateway.Limits) { l.Answer, l.Event = 1<<17, 1<<16 }
 // everything up to there and the format's own error frame, never a clean end, and
 // the record commits to exactly that.
 func TestBrokenStream(t *testing.T) {
+	t.Parallel()
 	patient, hasty := newRig(t, plan{tap: true, limits: narrow}), newRig(t, plan{tap: true, limits: impatient})
 	for _, c := range []struct {
 		knobs   string
@@ -112,6 +113,7 @@ func TestBrokenStream(t *testing.T) {
 // TestCutInsideAnEvent cuts a stream at every byte: what the client gets is whole
 // events followed by an error frame, or the whole answer.
 func TestCutInsideAnEvent(t *testing.T) {
+	t.Parallel()
 	for _, f := range formats {
 		if !f.stream {
 			continue

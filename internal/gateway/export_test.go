@@ -1,5 +1,10 @@
 package gateway
 
+import (
+	"net/http"
+	"net/netip"
+)
+
 // Route is one row of the route table, for tests that walk it.
 type Route struct{ Name, Method, Path string }
 
@@ -13,3 +18,6 @@ func Routes() []Route {
 	}
 	return all
 }
+
+// Source is the address that failures of a request are throttled by.
+func (g *Gateway) Source(r *http.Request) netip.Addr { return g.source(r) }

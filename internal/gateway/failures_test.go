@@ -88,6 +88,7 @@ func charged(t testing.TB, f format, o *record.Exchange, free bool) {
 }
 
 func TestFailureBeforeContent(t *testing.T) {
+	t.Parallel()
 	patient, hasty := newRig(t, plan{limits: narrow}), newRig(t, plan{limits: impatient})
 	for _, c := range failures {
 		for _, f := range formats {
@@ -121,6 +122,7 @@ func TestFailureBeforeContent(t *testing.T) {
 // TestUpstreamStatus: an upstream's own error goes to the client as it is, with
 // Retry-After bounded and nothing but known headers.
 func TestUpstreamStatus(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, plan{tap: true})
 	for _, c := range []struct {
 		status int

@@ -194,7 +194,7 @@ func (r *rig) newKey(t testing.TB, spec auth.KeySpec) string {
 
 func (r *rig) openJournal(t testing.TB, p plan) {
 	t.Helper()
-	cfg := journal.Config{Dir: t.TempDir(), SegmentBytes: 8 << 20, Registerer: r.metrics}
+	cfg := journal.Config{Dir: t.TempDir(), SegmentBytes: 1 << 20, Registerer: r.metrics}
 	if p.journal != nil {
 		p.journal(&cfg)
 	}

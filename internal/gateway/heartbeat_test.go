@@ -42,6 +42,7 @@ func beating(l *gateway.Limits) { l.Heartbeat = 60 * time.Millisecond }
 // TestHeartbeat: while a start is awaited a streaming client gets heartbeats, and
 // none after it; the record commits to them.
 func TestHeartbeat(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, plan{tap: true, limits: beating})
 	for _, f := range formats {
 		if !f.stream && f.ep != wire.Messages {
@@ -79,6 +80,7 @@ func TestHeartbeat(t *testing.T) {
 // TestFailureAfterHeartbeat: once a heartbeat is out the status cannot be changed,
 // so every failure is told by an error frame.
 func TestFailureAfterHeartbeat(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, plan{limits: func(l *gateway.Limits) { beating(l); l.FirstFrame = 500 * time.Millisecond }})
 	for _, c := range []struct {
 		knobs string
@@ -122,6 +124,7 @@ func TestFailureAfterHeartbeat(t *testing.T) {
 // TestFailoverAfterHeartbeat: a heartbeat is no content, so the next target may
 // still answer.
 func TestFailoverAfterHeartbeat(t *testing.T) {
+	t.Parallel()
 	p := twoTargets()
 	p.limits = beating
 	r := newRig(t, p)

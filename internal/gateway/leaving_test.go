@@ -63,6 +63,7 @@ func (r *rig) ended(t testing.TB, up identity.Upstream) (last upstreamtest.Endin
 // TestClientLeaves: when the client goes, the upstream is told at once, whatever
 // the exchange is waiting for, and what it took is not known.
 func TestClientLeaves(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		knobs  string
 		of     kindOf
@@ -151,6 +152,7 @@ func formatOf(endpoint string, stream bool) format {
 // TestSlowClient: a client that takes its time is not mistaken for an upstream
 // that is silent.
 func TestSlowClient(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, plan{limits: func(l *gateway.Limits) { l.Stall = 400 * time.Millisecond }})
 	f := formatNamed("chat stream")
 	resp, err := r.client.Do(r.request(t, t.Context(), f.call("much [[frames=2000 frame-bytes=1500 batch=50]]")))

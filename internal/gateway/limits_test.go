@@ -73,7 +73,8 @@ func cmpErr(errs ...error) error {
 }
 
 func TestEncodedBody(t *testing.T) {
-	r := newRig(t, plan{tap: true, limits: func(l *gateway.Limits) { l.Body = 8 << 20 }})
+	t.Parallel()
+	r := newRig(t, plan{tap: true, limits: func(l *gateway.Limits) { l.Body = 3 << 20 }})
 	f := formatNamed("responses stream")
 	plain := f.body(f.model, "hello "+strings.Repeat("worlds ", 100))
 	half := len(plain) / 2
@@ -109,10 +110,10 @@ func TestEncodedBody(t *testing.T) {
 		{"gzip twice", []string{"gzip, gzip"}, gzipped(gzipped(plain)), fault.UnsupportedMedia, false},
 		{"two encodings", []string{"gzip", "deflate"}, gzipped(plain), fault.UnsupportedMedia, false},
 		{"identity twice", []string{"identity", "identity"}, plain, fault.UnsupportedMedia, false},
-		{"bomb by size", []string{"gzip"}, gzipped(padded(9 << 20)), fault.TooLarge, false},
-		{"bomb by size, deflate", []string{"deflate"}, zlibbed(padded(9 << 20)), fault.TooLarge, false},
-		{"bomb by ratio", []string{"gzip"}, gzipped(padded(7 << 20)), fault.TooLarge, false},
-		{"bomb by ratio, deflate", []string{"deflate"}, zlibbed(padded(7 << 20)), fault.TooLarge, false},
+		{"bomb by size", []string{"gzip"}, gzipped(padded(4 << 20)), fault.TooLarge, false},
+		{"bomb by size, deflate", []string{"deflate"}, zlibbed(padded(4 << 20)), fault.TooLarge, false},
+		{"bomb by ratio", []string{"gzip"}, gzipped(padded(5 << 19)), fault.TooLarge, false},
+		{"bomb by ratio, deflate", []string{"deflate"}, zlibbed(padded(5 << 19)), fault.TooLarge, false},
 		{"high ratio of little", []string{"gzip"}, gzipped(`{"model":"fast","input":"hi","x":"` + strings.Repeat("x", 900_000) + `"}`), 0, true},
 	} {
 		for _, chunked := range []bool{false, true} {
@@ -168,6 +169,7 @@ func TestContentType(t *testing.T) {
 
 // TestSlowBody: a body that does not come in time frees its slot.
 func TestSlowBody(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, plan{slots: 1, limits: func(l *gateway.Limits) { l.BodyTime = 300 * time.Millisecond }})
 	for _, f := range []format{formatNamed("chat"), formatNamed("messages")} {
 		for _, encoding := range []string{"", "gzip"} {
@@ -194,6 +196,7 @@ func TestSlowBody(t *testing.T) {
 
 // TestTotalTime: an answer that never ends is ended, whole or streamed.
 func TestTotalTime(t *testing.T) {
+	t.Parallel()
 	p := plan{limits: func(l *gateway.Limits) { l.Total = 600 * time.Millisecond }}
 	all := newRig(t, p)
 	one := newRig(t, plan{upstream: total})
@@ -228,6 +231,7 @@ func TestTotalTime(t *testing.T) {
 
 // TestPingsKeepAlive: frames without content hold off the stall limit, not the total.
 func TestPingsKeepAlive(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, plan{tap: true, limits: impatient})
 	for _, f := range formats {
 		if !f.stream {
@@ -292,6 +296,7 @@ func TestUsualSlots(t *testing.T) {
 
 // TestDrain: while the gateway stops nothing new begins and everything under way ends well.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, plan{})
 	if got := r.do(t, call{path: "/readyz", key: "-"}); got.status != http.StatusOK {
 		t.Fatalf("readyz: status %d", got.status)

@@ -2,10 +2,13 @@ package gateway_test
 
 import (
 	"bytes"
+	"encoding/pem"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"sallyport/internal/upstreamtest"
 )
 
 // tap stands in front of a provider and notes what it receives and answers, to
@@ -80,3 +83,38 @@ func (t *tee) Write(b []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (t *tee) Unwrap() http.ResponseWriter { return t.ResponseWriter }
+
+// newTLSServer serves a handler over TLS and HTTP/2.
+func newTLSServer(t testing.TB, h http.Handler) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s
+}
+
+// newTLSUpstream is an honest OpenAI over TLS and HTTP/2.
+func newTLSUpstream(t testing.TB) *httptest.Server {
+	t.Helper()
+	up, err := upstreamtest.Start(upstreamtest.Config{Key: openAIKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := up.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return newTLSServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 2 {
+			t.Errorf("the gateway speaks %s", r.Proto)
+		}
+		up.ServeHTTP(w, r)
+	}))
+}
+
+// certificateOf is the certificate of a server, in PEM.
+func certificateOf(s *httptest.Server) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+}
