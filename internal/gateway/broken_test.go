@@ -55,6 +55,7 @@ func TestBrokenStream(t *testing.T) {
 		{"cut=6 how=end", llm.CutByUpstream, fault.UpstreamCut, false, false},
 		{"cut=6 how=end eol=cr", llm.CutByUpstream, fault.UpstreamCut, false, false},
 		{"cut=6 usage=each", llm.CutByUpstream, fault.UpstreamCut, false, false},
+		{"no-done=1", llm.CutByUpstream, fault.UpstreamCut, false, false},
 		{"stall=6", llm.Stalled, fault.UpstreamTimeout, false, false},
 		{"malformed=6", llm.Malformed, fault.UpstreamInvalid, false, false},
 		{"malformed=6 batch=100", llm.Malformed, fault.UpstreamInvalid, false, false},
@@ -63,7 +64,7 @@ func TestBrokenStream(t *testing.T) {
 		{"frames=20 frame-bytes=10000", llm.TooLarge, fault.UpstreamInvalid, false, true},
 	} {
 		for _, f := range formats {
-			if !f.stream {
+			if !f.stream || f.ep == wire.Chat && c.knobs == "no-done=1" { // whole: every choice has its finish reason
 				continue
 			}
 			r := patient
@@ -82,7 +83,11 @@ func TestBrokenStream(t *testing.T) {
 				if o.State != string(c.state) || o.Fault != c.kind.String() || o.Status != http.StatusOK {
 					t.Errorf("state %s, fault %s, status %d", o.State, o.Fault, o.Status)
 				}
-				if o.Usage != string(llm.UsageUnknown) || o.Money != "unknown" || o.Amount != 0 || o.Hold == 0 {
+				if c.knobs == "no-done=1" && f.anthropic() { // the last event but one claims it all
+					if o.Usage != string(llm.UsageClaimed) || o.Finish == "" {
+						t.Errorf("usage %s, finish %q", o.Usage, o.Finish)
+					}
+				} else if o.Usage != string(llm.UsageUnknown) || o.Money != "unknown" || o.Amount != 0 || o.Hold == 0 {
 					t.Errorf("usage %s, money %s, amount %d, hold %d", o.Usage, o.Money, o.Amount, o.Hold)
 				}
 				if !c.theirs {

@@ -345,8 +345,12 @@ func TestEcho(t *testing.T) {
 			knobs string
 			of    kindOf
 		}{
-			{"status=400 echo=error", both}, {"status=500 echo=error", both}, {"status=401 echo=error", both},
-			{"echo=body", unary}, {"echo=body,header,error odd=1", unary}, {"echo=body frames=1", streams},
+			{"status=400 echo=error", both},
+			{"status=500 echo=error", both},
+			{"status=401 echo=error", both},
+			{"echo=body", unary},
+			{"echo=body,header,error odd=1", unary},
+			{"echo=body frames=1", streams},
 		} {
 			if !c.of.has(f) || strings.HasPrefix(c.knobs, "echo") && (f.ep == wire.Embeddings || f.ep == wire.CountTokens) {
 				continue

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -103,16 +104,14 @@ func withCredentials(run func() int) (code int, err error) {
 // plan says what a rig is made of. The zero plan is an honest OpenAI and an honest
 // Anthropic upstream with one model each.
 type plan struct {
-	limits    func(*gateway.Limits)
-	config    func(*gateway.Config)
-	snapshot  func(*gateway.Snapshot)
-	upstream  func(*upstream.Config) // of every upstream
-	journal   func(*journal.Config)
-	vendors   map[identity.Upstream]upstreamtest.Vendor // more upstreams than oa and an
-	addresses map[identity.Upstream]string              // upstreams that are no upstreamtest.Server: base URLs
-	tap       bool                                      // put a tap in front of every upstreamtest.Server
-	slots     int                                       // of the key
-	serve     func(*http.Server, net.Listener) error    // instead of plain HTTP/1.1
+	limits   func(*gateway.Limits)
+	config   func(*gateway.Config)
+	snapshot func(*gateway.Snapshot)
+	upstream func(*upstream.Config) // of every upstream
+	journal  func(*journal.Config)
+	vendors  map[identity.Upstream]upstreamtest.Vendor // more upstreams than oa and an
+	tap      bool                                      // put a tap in front of every upstreamtest.Server
+	slots    int                                       // of the key
 }
 
 // rig is a gateway with everything around it that is real: credentials in a
@@ -166,7 +165,7 @@ func newRig(t testing.TB, p plan) *rig {
 		}
 		r.canaries(t)
 	})
-	r.listen(t, r.Gateway, p.serve)
+	r.listen(t, r.Gateway)
 	return r
 }
 
@@ -224,9 +223,7 @@ func (r *rig) build(t testing.TB, p plan) *gateway.Snapshot {
 		p.limits(&s.Limits)
 	}
 	vendors := map[identity.Upstream]upstreamtest.Vendor{oa: upstreamtest.OpenAI, an: upstreamtest.Anthropic}
-	for name, v := range p.vendors {
-		vendors[name] = v
-	}
+	maps.Copy(vendors, p.vendors)
 	for name, v := range vendors {
 		key := openAIKey
 		if v == upstreamtest.Anthropic {
@@ -248,9 +245,6 @@ func (r *rig) build(t testing.TB, p plan) *gateway.Snapshot {
 			address = r.taps[name].url
 		}
 		s.Upstreams[name] = newUpstream(t, name, v, address, p)
-	}
-	for name, address := range p.addresses {
-		s.Upstreams[name] = newUpstream(t, name, upstreamtest.OpenAI, address, p)
 	}
 	if p.snapshot != nil {
 		p.snapshot(s)
@@ -280,7 +274,7 @@ func newUpstream(t testing.TB, name identity.Upstream, v upstreamtest.Vendor, ad
 
 // listen serves a handler until the test ends. The header limit is that of the
 // product's own listener.
-func (r *rig) listen(t testing.TB, h http.Handler, serve func(*http.Server, net.Listener) error) {
+func (r *rig) listen(t testing.TB, h http.Handler) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -290,11 +284,8 @@ func (r *rig) listen(t testing.TB, h http.Handler, serve func(*http.Server, net.
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(slog.NewJSONHandler(r.logs, nil), slog.LevelError),
 	}
-	if serve == nil {
-		serve = func(s *http.Server, l net.Listener) error { return s.Serve(l) }
-	}
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = serve(s, l) }) // returns when the server is closed
+	serving.Go(func() { _ = s.Serve(l) }) // returns when the server is closed
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 256}
 	r.addr, r.url, r.client = l.Addr().String(), "http://"+l.Addr().String(), &http.Client{Transport: transport}
 	t.Cleanup(func() {
@@ -394,9 +385,7 @@ func (r *rig) request(t testing.TB, ctx context.Context, c call) *http.Request {
 	if c.body != "" {
 		q.Header.Set("Content-Type", "application/json")
 	}
-	for name, values := range c.header {
-		q.Header[name] = values
-	}
+	maps.Copy(q.Header, c.header)
 	if c.key != "-" {
 		q.Header.Set("Authorization", "Bearer "+cmp.Or(c.key, r.key))
 	}

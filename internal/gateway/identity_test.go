@@ -126,6 +126,9 @@ func TestSameFormatBytes(t *testing.T) {
 	for _, f := range formats {
 		t.Run(f.name, func(t *testing.T) {
 			for _, k := range knobs {
+				if f.stream && f.ep != wire.Chat && strings.HasPrefix(k, "no-done") {
+					continue // without their last event these are broken off
+				}
 				prompt := "say something"
 				if k != "" {
 					prompt += " [[" + k + "]]"

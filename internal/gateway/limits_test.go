@@ -49,6 +49,7 @@ func TestBodySize(t *testing.T) {
 func gzipped(s string) string {
 	return compressed(s, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })
 }
+
 func zlibbed(s string) string {
 	return compressed(s, func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) })
 }

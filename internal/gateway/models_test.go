@@ -72,8 +72,15 @@ func TestModels(t *testing.T) {
 		key    string
 		found  bool
 	}{
-		{"fast", nil, "", true}, {"fast", anthropicVersion, few, true}, {"vendor/m%C3%B6del:1", nil, "", true}, {"vendor%2Fm%C3%B6del:1", anthropicVersion, "", true},
-		{"claude", nil, few, false}, {"claude", anthropicVersion, few, false}, {"nobody", nil, "", false}, {"gone", nil, few, false}, {"gpt-5-mini", nil, "", false},
+		{"fast", nil, "", true},
+		{"fast", anthropicVersion, few, true},
+		{"vendor/m%C3%B6del:1", nil, "", true},
+		{"vendor%2Fm%C3%B6del:1", anthropicVersion, "", true},
+		{"claude", nil, few, false},
+		{"claude", anthropicVersion, few, false},
+		{"nobody", nil, "", false},
+		{"gone", nil, few, false},
+		{"gpt-5-mini", nil, "", false},
 	} {
 		got := r.do(t, call{path: "/v1/models/" + c.id, header: c.header, key: c.key})
 		f := formatNamed(map[bool]string{true: "messages", false: "chat"}[c.header != nil])
@@ -195,7 +202,7 @@ func TestLocalModels(t *testing.T) {
 // and a query is cut all the same.
 func TestTrusted(t *testing.T) {
 	r := newRig(t, plan{})
-	r.listen(t, r.Trusted(identity.Principal{Kind: identity.Local, Role: identity.RoleAdmin, Project: "local"}), nil)
+	r.listen(t, r.Trusted(identity.Principal{Kind: identity.Local, Role: identity.RoleAdmin, Project: "local"}))
 	for _, f := range formats {
 		c := f.call("hello")
 		c.key, c.path = "-", c.path+"?key=whatever"
