@@ -1,10 +1,6 @@
 package journal
 
-import (
-	"errors"
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // batch is a run of frames that one write takes to the disk. Appenders that come
 // while a write is under way gather in the next batch; one of them writes it.
@@ -20,19 +16,12 @@ type batch struct {
 
 // Append writes the payloads as consecutive records and returns the position
 // after the last. It returns when they are written, and with Strict durability
-// when they are synced. ErrFull means that nothing was written because space is
-// short or reserved; ErrUnavailable that writing fails.
+// when they are synced. Any error means that none of them is in the journal:
+// ErrFull that space is short or reserved, ErrUnavailable that writing fails,
+// ErrTooLarge that a payload is empty, exceeds MaxPayload, or that all together
+// do not fit into a segment.
 func (j *Journal) Append(payloads ...[]byte) (Position, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	need, err := frameBytes(payloads)
-	if err != nil {
-		return Position{}, err
-	}
-	if err := j.room(need, 0); err != nil {
-		return Position{}, err
-	}
-	return j.append(need, payloads)
+	return j.append(payloads, nil)
 }
 
 // frameBytes is what payloads take in a segment.
@@ -47,57 +36,139 @@ func frameBytes(payloads [][]byte) (int64, error) {
 	return n, nil
 }
 
-// slack is the part of a segment that a roll may leave unused.
-const slack = 32 << 10
+// append is Append that may use the room of a reservation.
+func (j *Journal) append(payloads [][]byte, r *Reservation) (Position, error) {
+	need, err := frameBytes(payloads)
+	if err != nil {
+		return Position{}, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.admit(need, r); err != nil {
+		return Position{}, err
+	}
+	used := r.use(need)
+	b := j.join(payloads)
+	pos := j.position(j.head)
+	for !b.done {
+		if j.writing {
+			j.changed.Wait()
+		} else {
+			j.write(b)
+		}
+	}
+	err = b.err
+	if b.joined--; b.joined == 0 {
+		j.spare = b
+	}
+	if err != nil {
+		r.giveBack(used)
+		return Position{}, err
+	}
+	return pos, nil
+}
 
-// free is how many bytes of records still fit into the segments at hand; the
+// gate waits for the end of a Restart and says why nothing can be appended. The
 // caller holds mu.
-func (j *Journal) free() int64 {
-	left := j.cur.size - j.head.off
-	if j.next == nil {
-		return max(left, 0)
+func (j *Journal) gate() error {
+	for j.restarting && !j.closed {
+		j.changed.Wait()
 	}
-	return max(left-slack, 0) + j.next.size - headerSize
+	if j.closed {
+		return errClosed
+	}
+	return j.failed
 }
 
-// room waits for a segment under preparation when space is short, and says
-// whether need bytes fit beside what is reserved, of which mine may be used.
-func (j *Journal) room(need, mine int64) error {
+// admit makes sure that need bytes fit into the present segment now, rolling if
+// they do not, without touching what is promised to others. The caller holds mu,
+// which is released while waiting, and uses the room before releasing it again.
+func (j *Journal) admit(need int64, r *Reservation) error {
 	for {
+		if err := j.gate(); err != nil {
+			return err
+		}
+		kept := j.reserved - r.has(need)
 		switch {
-		case j.closed:
-			return fmt.Errorf("%w: closed", ErrUnavailable)
-		case j.failed != nil:
-			return j.failed
-		case need <= j.free()-j.reserved+mine && (need <= j.cur.size-j.head.off || j.next != nil):
+		case j.fits(need, kept):
 			return nil
-		case need > j.cfg.SegmentBytes-headerSize:
+		case need > j.capacity():
 			return ErrTooLarge
-		case j.preparing:
+		case j.fitsNext(need, kept):
+			if !j.writing && j.batch == nil && len(j.old) < maxOld {
+				j.roll()
+				continue
+			}
+			if len(j.old) >= maxOld {
+				j.startSync()
+			}
 			j.changed.Wait()
-		case j.next == nil && time.Since(j.prepareTime) > time.Second:
-			j.prepare()
-		default:
-			return ErrFull
+		case !j.another():
+			return j.full()
 		}
 	}
 }
 
-// append places frames, whose room is granted, and sees to their write. The
-// caller holds mu; it is released while waiting.
-func (j *Journal) append(need int64, payloads [][]byte) (Position, error) {
-	for need > j.cur.size-j.head.off {
-		if j.writing || j.batch != nil {
-			j.changed.Wait()
-			if j.failed != nil {
-				return Position{}, j.failed
-			}
-			continue
-		}
-		if err := j.roll(); err != nil {
-			return Position{}, err
-		}
+// maxOld bounds the segments that wait for a sync: a disk that does not sync
+// holds up appends at last.
+const maxOld = 16
+
+// maxNext bounds the segments that are prepared for reservations.
+const maxNext = 64
+
+// another has one more segment prepared, waits for it, and reports whether it is
+// worth looking again. The caller holds mu.
+func (j *Journal) another() bool {
+	if len(j.next) < maxNext && j.mendErr == nil { // else mend is called after a pause
+		j.short = true
+		j.mend()
 	}
+	if !j.mending {
+		return false
+	}
+	j.changed.Wait()
+	return true
+}
+
+// full is ErrFull with its cause, if one is known. The caller holds mu.
+func (j *Journal) full() error {
+	if j.mendErr != nil {
+		return fmt.Errorf("%w: %w", ErrFull, j.mendErr)
+	}
+	return ErrFull
+}
+
+// capacity is the room of an empty segment.
+func (j *Journal) capacity() int64 { return j.cfg.SegmentBytes - headerSize }
+
+// promise is what reservations can count on with so much left in the present
+// segment and so many prepared ones: each segment but the last may lose less than
+// the largest reservation, because what does not fit goes to the next. It never
+// falls by more than a reservation uses when that is appended, nor when another
+// segment is prepared, so whatever was promised is kept.
+func (j *Journal) promise(left int64, prepared int, largest int64) int64 {
+	if prepared == 0 {
+		return left
+	}
+	n := int64(prepared)
+	return max(left-largest, 0) + n*j.capacity() - (n-1)*largest
+}
+
+// fits reports whether need bytes fit into the present segment, beside what is
+// kept for reservations. The caller holds mu.
+func (j *Journal) fits(need, kept int64) bool {
+	left := j.cur.size - j.head.off - need
+	return left >= 0 && kept <= j.promise(left, len(j.next), j.largest)
+}
+
+// fitsNext is fits for the first prepared segment.
+func (j *Journal) fitsNext(need, kept int64) bool {
+	left := j.capacity() - need
+	return len(j.next) > 0 && left >= 0 && kept <= j.promise(left, len(j.next)-1, j.largest)
+}
+
+// join adds frames to the batch that gathers. The caller holds mu.
+func (j *Journal) join(payloads [][]byte) *batch {
 	b := j.batch
 	if b == nil {
 		b = j.takeBatch()
@@ -110,21 +181,7 @@ func (j *Journal) append(need int64, payloads [][]byte) (Position, error) {
 	b.records += len(payloads)
 	b.joined++
 	b.end = j.head
-	pos := j.position(j.head)
-	for j.writing && !b.done {
-		j.changed.Wait()
-	}
-	if !b.done {
-		j.write(b)
-	}
-	err := b.err
-	if b.joined--; b.joined == 0 {
-		j.spare = b
-	}
-	if err == nil && j.cfg.Durability == Strict {
-		err = j.awaitSync(pos.Seq)
-	}
-	return pos, err
+	return b
 }
 
 func (j *Journal) takeBatch() *batch {
@@ -137,123 +194,93 @@ func (j *Journal) takeBatch() *batch {
 	return b
 }
 
-// write takes a batch to the disk. The caller holds mu, which is released for
-// the write itself.
+// write takes the batch that gathered to the disk. The caller holds mu, which is
+// released for the write itself.
 func (j *Journal) write(b *batch) {
 	j.batch = nil
 	j.writing = true
-	f := j.cur.f
+	s := j.cur
 	j.mu.Unlock()
-	_, err := f.WriteAt(b.b, b.at)
+	_, err := s.f.WriteAt(b.b, b.at)
+	if err != nil {
+		err = fmt.Errorf("write: %w", err)
+	}
+	written := err == nil
+	if written && j.cfg.Durability == Strict {
+		err = j.syncOne(s)
+	}
 	j.mu.Lock()
-	j.writing = false
-	b.done = true
 	j.metrics.writes.Inc()
 	if err != nil {
-		b.err = j.fail(fmt.Errorf("write: %w", err))
-		if j.batch != nil { // its frames continue a chain that is not on the disk
-			j.batch.done, j.batch.err = true, b.err
-			j.batch = nil
+		if written {
+			j.distrust(s, err)
 		}
-		j.head = j.tail
+		j.fail(err)
+	}
+	if j.failed != nil { // by this write, or by a sync meanwhile
+		b.err = j.failed
+		j.mu.Unlock()
+		// What it left must not be found when the journal is opened again. Should
+		// this fail too, the segment made by repair says where to stop.
+		_ = s.f.Truncate(b.at)
+		j.mu.Lock()
 	} else {
 		j.tail = b.end
 		j.metrics.records.Add(float64(b.records))
 		j.metrics.bytes.Add(float64(len(b.b)))
-		j.wrote(b.records)
-	}
-	j.changed.Broadcast()
-	if j.waiters > 0 {
-		close(j.more)
-		j.more = make(chan struct{})
-	}
-}
-
-// roll goes on in the prepared segment. The caller holds mu, and nothing is
-// being written.
-func (j *Journal) roll() error {
-	if j.failed != nil {
-		return j.failed
-	}
-	if j.next == nil {
-		return ErrFull
-	}
-	next := j.next
-	if err := j.begin(next, j.tail); err != nil {
-		return j.fail(err)
-	}
-	j.next = nil
-	j.old = append(j.old, j.cur)
-	j.cur = next
-	j.head = state{j.tail.seq, headerSize, j.tail.chain}
-	j.tail = j.head
-	j.metrics.segments.Inc()
-	j.prepare()
-	return nil
-}
-
-// prepare makes the next segment in the background. The caller holds mu.
-func (j *Journal) prepare() {
-	if j.preparing || j.next != nil || j.closed || j.failed != nil {
-		return
-	}
-	j.preparing = true
-	number := j.cur.number + 1
-	j.tasks.Go(func() {
-		s, err := j.allocate(number)
-		j.mu.Lock()
-		defer j.mu.Unlock()
-		j.preparing = false
-		if err != nil {
-			j.prepareErr, j.prepareTime = err, time.Now()
-			j.metrics.failures.Inc()
-			j.cfg.Logger.Error("next journal segment cannot be prepared", "error", err)
-		} else if j.closed || j.next != nil {
-			s.f.Close()
+		if j.cfg.Durability == Strict {
+			j.durable = j.tail.seq
 		} else {
-			j.next, j.prepareErr = s, nil
+			j.wrote(b.records)
 		}
-		j.changed.Broadcast()
-	})
+		j.announce()
+	}
+	j.writing, b.done = false, true
+	j.changed.Broadcast()
 }
 
 // Reservation is room kept for later records, so that what has begun can be
 // finished on a full disk. It is used by one goroutine at a time.
 type Reservation struct {
-	j    *Journal
-	left int64 // guarded by j.mu
+	j        *Journal
+	left     int64 // guarded by j.mu, as is released
+	released bool
 }
 
-// Reserve keeps room for records of so many bytes, framing not counted for the
-// first few. It fails with ErrFull when the room is not there, or ErrUnavailable
-// when the journal cannot be written.
+// Reserve keeps room for records of so many bytes, the framing of up to four of
+// them not counted. ErrFull means that the room is not there, ErrUnavailable that
+// the journal cannot be written, ErrTooLarge that bytes are negative or more than
+// half a segment.
 func (j *Journal) Reserve(bytes int64) (*Reservation, error) {
+	if bytes < 0 || bytes > j.capacity()/2-4*frameHeader {
+		return nil, ErrTooLarge
+	}
+	bytes += 4 * frameHeader
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	bytes += 4 * frameHeader
-	if err := j.room(bytes, 0); err != nil {
-		return nil, err
+	for {
+		if err := j.gate(); err != nil {
+			return nil, err
+		}
+		largest := bytes
+		if j.reserved > 0 {
+			largest = max(j.largest, bytes)
+		}
+		if j.reserved+bytes <= j.promise(j.cur.size-j.head.off, len(j.next), largest) {
+			j.reserved += bytes
+			j.largest = largest
+			return &Reservation{j: j, left: bytes}, nil
+		}
+		if !j.another() {
+			return nil, j.full()
+		}
 	}
-	j.reserved += bytes
-	return &Reservation{j, bytes}, nil
 }
 
-// Append is Journal.Append that may use the reserved room.
+// Append is Journal.Append that uses the reserved room first. While that
+// suffices it does not fail with ErrFull. After an error the room is back.
 func (r *Reservation) Append(payloads ...[]byte) (Position, error) {
-	j := r.j
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	need, err := frameBytes(payloads)
-	if err != nil {
-		return Position{}, err
-	}
-	if err := j.room(need, r.left); err != nil {
-		return Position{}, err
-	}
-	used := min(need, r.left)
-	r.left -= used
-	j.reserved -= used
-	return j.append(need, payloads)
+	return r.j.append(payloads, r)
 }
 
 // Release gives back what is left of the room. It may be called more than once.
@@ -261,18 +288,33 @@ func (r *Reservation) Release() {
 	r.j.mu.Lock()
 	defer r.j.mu.Unlock()
 	r.j.reserved -= r.left
-	r.left = 0
+	r.left, r.released = 0, true
 }
 
-// fail seals the present segment: nothing more is written to it, and appends are
-// refused until another one is on the disk. The caller holds mu.
-func (j *Journal) fail(err error) error {
-	j.metrics.failures.Inc()
-	j.cfg.Logger.Error("journal segment sealed", "segment", j.cur.number, "error", err)
-	if j.failed == nil {
-		j.failed = errors.Join(ErrUnavailable, err)
-		j.repair()
+// has is how much of need the reservation covers; a nil one covers nothing. The
+// caller holds j.mu.
+func (r *Reservation) has(need int64) int64 {
+	if r == nil {
+		return 0
 	}
-	j.changed.Broadcast()
-	return j.failed
+	return min(need, r.left)
+}
+
+// use takes from the room what covers need. The caller holds j.mu.
+func (r *Reservation) use(need int64) int64 {
+	n := r.has(need)
+	if n > 0 {
+		r.left -= n
+		r.j.reserved -= n
+	}
+	return n
+}
+
+// giveBack undoes use. The caller holds j.mu.
+func (r *Reservation) giveBack(n int64) {
+	if n > 0 && !r.released {
+		r.left += n
+		r.j.reserved += n
+		r.j.largest = max(r.j.largest, r.left)
+	}
 }

@@ -5,20 +5,23 @@
 // A record that Append acknowledged survives the death of the process at once,
 // and the death of the machine once it was synced (Config.Durability). A place
 // that does not check is reported, never skipped; only the torn end of the last
-// segment, which no caller was told of, is cut off when a journal is opened.
+// segment is cut off when a journal is opened.
+//
+// A write or a sync that fails seals the segment: records are refused until a
+// fresh segment, which begins after the last acknowledged record, is on the disk.
+// A file whose sync failed is not synced again, because the kernel may have
+// dropped the pages and reports that once only (Rebello et al., "Can Applications
+// Recover from fsync Failures?", USENIX ATC 2020).
 package journal
 
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,7 +35,7 @@ type Durability uint8
 // The durabilities.
 const (
 	Grouped Durability = iota // at most SyncEvery, or SyncRecords records, later
-	Strict                    // before Append returns
+	Strict                    // before Append returns, and before Records shows it
 )
 
 // Errors that callers branch on.
@@ -40,8 +43,10 @@ var (
 	ErrFull            = errors.New("journal: no space for another record")
 	ErrUnavailable     = errors.New("journal: not writable")
 	ErrUnknownPosition = errors.New("journal: no such position")
-	ErrTooLarge        = errors.New("journal: record exceeds 1 MiB")
+	ErrTooLarge        = errors.New("journal: record is empty or too large")
 )
+
+var errClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 
 // Config describes a journal. Dir is required; every other zero value has a
 // default.
@@ -55,7 +60,8 @@ type Config struct {
 	Logger       *slog.Logger  // discards when nil
 	Registerer   prometheus.Registerer
 
-	open func(path string, create bool) (file, error) // set by tests that inject faults
+	open      func(path string, create bool) (file, error) // set by tests that inject faults
+	lastPause time.Duration                                // likewise
 }
 
 // Journal is one open journal. It is safe for concurrent use; one process at a
@@ -63,37 +69,46 @@ type Config struct {
 type Journal struct {
 	cfg     Config
 	metrics *metrics
+	close   func() error // once
+	folder  sync.Mutex   // one Restart or Forget at a time; taken before mu
 
-	mu       sync.Mutex
-	changed  sync.Cond // on mu: a write, a sync, a roll or a preparation ended
-	id       string
-	cur      *segment
-	next     *segment // prepared for the roll; nil while there is none
-	head     state    // where the next record goes, counting batches under way
-	tail     state    // everything before it is written
-	batch    *batch   // gathering while a write is under way
-	spare    *batch
-	writing  bool
-	reserved int64 // bytes promised to reservations
+	mu      sync.Mutex
+	changed sync.Cond // on mu: told of whatever somebody may wait for, but new records
+	id      string
+	cur     *segment
+	next    []*segment // prepared for the rolls to come, numbered on from cur
+	head    state      // where the next record goes, counting batches under way
+	tail    state      // what is before it is acknowledged and may be read; head minus batches under way
+	batch   *batch     // gathering while a write is under way
+	spare   *batch
+	writing bool
 
-	preparing   bool
-	prepareErr  error
-	prepareTime time.Time // of the last failure
+	reserved int64 // bytes kept for reservations (see promise)
+	largest  int64 // at least the largest reservation
 
 	old       []*segment // left by rolls and not synced yet
-	durable   uint64     // records before it are on the disk
 	syncing   bool
-	unsynced  int
+	durable   uint64 // records before it are on the disk
+	unsynced  int    // records since the last sync began
 	syncTimer *time.Timer
-	failed    error // nothing is appended while set
-	closed    bool
+	doubts    int   // syncs that failed
+	doubt     error // of the last one
 
-	syncFailed bool           // a sync failed: files are not synced again
-	tasks      sync.WaitGroup // preparations, syncs and repairs
+	failed    error // the present segment is sealed: nothing is appended
+	short     bool  // another prepared segment is wanted
+	mending   bool  // a segment is being made
+	mendErr   error // of the last attempt to make one
+	mendTimer *time.Timer
+	pause     time.Duration // before the next attempt
+	trouble   time.Time     // when the last failure was
+
+	restarting bool
+	closed     bool
+	tasks      sync.WaitGroup // syncs, preparations and repairs; begun only while not closed
 
 	waiters int
-	more    chan struct{} // closed at an append when there are waiters
-	marks   [8]mark       // places whose running hash is known
+	more    chan struct{} // closed when the tail moves and there are waiters
+	marks   [8]mark       // places of this journal whose running hash is known
 	marked  int
 }
 
@@ -111,30 +126,47 @@ type mark struct {
 }
 
 // Open opens the journal in cfg.Dir, or makes a new one when the folder is empty.
-// A torn end is cut off; other damage is a *CorruptError.
+// A torn end is cut off; other damage is a *CorruptError. It uses a few MiB of
+// memory, however large the segments are.
 func Open(cfg Config) (*Journal, error) {
 	cfg.SegmentBytes = max(orDefault(cfg.SegmentBytes, 64<<20), minSegment)
 	cfg.SyncEvery = orDefault(cfg.SyncEvery, 50*time.Millisecond)
 	cfg.SyncRecords = orDefault(cfg.SyncRecords, 64)
 	cfg.Keep = orDefault(cfg.Keep, 7*24*time.Hour)
+	cfg.lastPause = orDefault(cfg.lastPause, lastPause)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.open == nil {
 		cfg.open = openFile
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if err := makeDir(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("make the journal's folder: %w", err)
 	}
-	j := &Journal{cfg: cfg, metrics: newMetrics(cfg.Registerer), more: make(chan struct{})}
+	j := &Journal{cfg: cfg, metrics: newMetrics(), more: make(chan struct{})}
 	j.changed.L = &j.mu
+	j.close = sync.OnceValue(j.shut)
+	j.syncTimer = stoppedTimer(&j.mu, j.startSync)
+	j.mendTimer = stoppedTimer(&j.mu, j.mend)
 	if err := j.load(); err != nil {
 		return nil, err
 	}
+	j.metrics.register(cfg.Registerer)
 	j.mu.Lock()
-	j.prepare()
-	j.mu.Unlock()
+	defer j.mu.Unlock()
+	j.mend()
 	return j, nil
+}
+
+// makeDir makes a folder that outlives the death of the machine.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
 }
 
 func orDefault[T int | int64 | time.Duration](v, def T) T {
@@ -144,205 +176,19 @@ func orDefault[T int | int64 | time.Duration](v, def T) T {
 	return def
 }
 
-func openFile(path string, create bool) (file, error) {
-	flags := os.O_RDWR
-	if create {
-		flags |= os.O_CREATE | os.O_EXCL
-	}
-	f, err := os.OpenFile(path, flags, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	return osFile{f}, nil
+// stoppedTimer is a timer, not running yet, that calls f with the lock held.
+func stoppedTimer(mu *sync.Mutex, f func()) *time.Timer {
+	t := time.AfterFunc(time.Hour, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		f()
+	})
+	t.Stop()
+	return t
 }
 
-// numbers lists the segments of the folder in order.
-func (j *Journal) numbers() ([]uint64, error) {
-	entries, err := os.ReadDir(j.cfg.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("list the journal's segments: %w", err)
-	}
-	var ns []uint64
-	for _, e := range entries {
-		var n uint64
-		if _, err := fmt.Sscanf(e.Name(), segmentNames, &n); err == nil && e.Name() == fmt.Sprintf(segmentNames, n) {
-			ns = append(ns, n)
-		}
-	}
-	slices.Sort(ns)
-	return ns, nil
-}
-
-func (j *Journal) path(number uint64) string {
-	return filepath.Join(j.cfg.Dir, fmt.Sprintf(segmentNames, number))
-}
-
-// load opens the last segment that is in use and finds its end. Segments that
-// were prepared for a roll and never used have no header and are removed.
-func (j *Journal) load() error {
-	ns, err := j.numbers()
-	if err != nil {
-		return err
-	}
-	for i := len(ns) - 1; i >= 0; i-- {
-		f, err := j.cfg.open(j.path(ns[i]), false)
-		if err != nil {
-			return fmt.Errorf("open journal segment: %w", err)
-		}
-		if blank(f) {
-			f.Close()
-			if err := os.Remove(j.path(ns[i])); err != nil {
-				return fmt.Errorf("remove an unused journal segment: %w", err)
-			}
-			continue
-		}
-		return j.resume(f, ns[i])
-	}
-	j.id = strings.ToLower(rand.Text())
-	s, err := j.create(0, state{})
-	if err != nil {
-		return err
-	}
-	j.cur = s
-	j.head = state{off: headerSize}
-	j.tail = j.head
-	return nil
-}
-
-// blank reports whether a segment holds no record: it was prepared and never
-// used, or the machine died while its header was written.
-func blank(f file) bool {
-	b := make([]byte, headerSize)
-	n, _ := f.ReadAt(b, 0)
-	if len(trimZeros(b[:n])) == 0 {
-		return true
-	}
-	if _, _, err := readHeader(f, binary.LittleEndian.Uint64(b[12+idSize:])); err == nil {
-		return false
-	}
-	whole, _, err := readSegment(f)
-	return err == nil && len(trimZeros(whole[min(headerSize, len(whole)):])) == 0
-}
-
-// resume reads the last segment to its end and goes on there.
-func (j *Journal) resume(f file, number uint64) error {
-	id, s, err := readHeader(f, number)
-	if err != nil {
-		return err
-	}
-	j.id, j.cur = id, &s
-	at := state{seq: s.first, off: headerSize, chain: s.chain}
-	whole, size, err := readSegment(f)
-	if err != nil {
-		return fmt.Errorf("read journal segment "+segmentNames+": %w", number, err)
-	}
-	s.size = size
-	for {
-		payload, st := parseFrame(whole[at.off:], at.seq)
-		if st == frameWhole {
-			at = state{at.seq + 1, at.off + frameHeader + int64(len(payload)), link(at.chain, payload)}
-			continue
-		}
-		if st == frameTorn {
-			if err := j.cut(f, whole, number, at); err != nil {
-				return err
-			}
-		}
-		break
-	}
-	j.head, j.tail, j.durable = at, at, at.seq
-	return f.Sync()
-}
-
-// cut zeroes a torn end, after making sure that it is one.
-func (j *Journal) cut(f file, whole []byte, number uint64, at state) error {
-	rest := whole[at.off:]
-	if follows(rest, at.seq) {
-		return &CorruptError{number, at.off, "a record does not check and later ones do"}
-	}
-	torn := trimZeros(rest)
-	j.cfg.Logger.Warn("journal ends in a torn record, which is cut off", "segment", number, "offset", at.off, "bytes", len(torn))
-	if _, err := f.WriteAt(make([]byte, len(torn)), at.off); err != nil {
-		return fmt.Errorf("cut the torn end of the journal: %w", err)
-	}
-	return nil
-}
-
-// readSegment reads a whole segment into memory.
-func readSegment(f file) (b []byte, size int64, err error) {
-	b = make([]byte, 0, 1<<20)
-	for {
-		if len(b) == cap(b) {
-			b = slices.Grow(b, cap(b))
-		}
-		n, err := f.ReadAt(b[len(b):cap(b)], int64(len(b)))
-		b = b[:len(b)+n]
-		if err != nil || n == 0 {
-			return b, int64(len(b)), ignoreEOF(err)
-		}
-	}
-}
-
-// create makes a segment that begins at a state, on the disk before it returns.
-func (j *Journal) create(number uint64, at state) (*segment, error) {
-	s, err := j.allocate(number)
-	if err != nil {
-		return nil, err
-	}
-	if err := j.begin(s, at); err != nil {
-		s.f.Close()
-		return nil, err
-	}
-	if err := s.f.Sync(); err != nil {
-		s.f.Close()
-		return nil, fmt.Errorf("sync a journal segment's header: %w", err)
-	}
-	return s, nil
-}
-
-// allocate makes an empty segment of full size.
-func (j *Journal) allocate(number uint64) (*segment, error) {
-	f, err := j.cfg.open(j.path(number), true)
-	if errors.Is(err, fs.ErrExist) {
-		if err = os.Remove(j.path(number)); err == nil {
-			f, err = j.cfg.open(j.path(number), true)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("make a journal segment: %w", err)
-	}
-	if err := f.Allocate(j.cfg.SegmentBytes); err != nil {
-		f.Close()
-		_ = os.Remove(j.path(number))
-		return nil, fmt.Errorf("preallocate a journal segment: %w", err)
-	}
-	if err := syncDir(j.cfg.Dir); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return &segment{f: f, number: number, size: j.cfg.SegmentBytes}, nil
-}
-
-// begin writes the header of an empty segment.
-func (j *Journal) begin(s *segment, at state) error {
-	s.first, s.chain = at.seq, at.chain
-	if _, err := s.f.WriteAt(putHeader(j.id, s.number, at.seq, at.chain), 0); err != nil {
-		return fmt.Errorf("write a journal segment's header: %w", err)
-	}
-	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("open the journal's folder: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("sync the journal's folder: %w", err)
-	}
-	return nil
-}
+// newID makes the name of a journal.
+func newID() string { return strings.ToLower(rand.Text()) }
 
 // ID names the journal: random, made with it, in every segment's header.
 func (j *Journal) ID() string {
@@ -351,7 +197,7 @@ func (j *Journal) ID() string {
 	return j.id
 }
 
-// Tail is the position after the last written record.
+// Tail is the position after the last acknowledged record.
 func (j *Journal) Tail() Position {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -360,99 +206,149 @@ func (j *Journal) Tail() Position {
 
 func (j *Journal) position(s state) Position { return Position{s.seq, j.cur.number, s.off} }
 
-// Healthy says why records are refused, or nothing.
+// Healthy says why records are refused, or would soon be, or nothing.
 func (j *Journal) Healthy() error {
+	const some = minSegment / 4
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	switch {
 	case j.closed:
-		return fmt.Errorf("%w: closed", ErrUnavailable)
+		return errClosed
 	case j.failed != nil:
 		return j.failed
-	case j.free() < minSegment/4:
-		return ErrFull
-	}
-	return nil
-}
-
-// Close waits for what is under way, syncs, and closes the files. Reservations
-// end; later calls fail.
-func (j *Journal) Close() error {
-	j.mu.Lock()
-	if j.closed {
-		j.mu.Unlock()
+	case j.fits(some, j.reserved) || j.fitsNext(some, j.reserved):
+		return nil
+	case j.mending && j.mendErr == nil:
 		return nil
 	}
-	j.quiesce()
+	return j.full()
+}
+
+// Close refuses what comes from now on, waits for what is under way, syncs, and
+// closes the files. It returns why the journal was not writable, if it was not.
+// Later calls wait for the first and return the same.
+func (j *Journal) Close() error { return j.close() }
+
+func (j *Journal) shut() error {
+	j.mu.Lock()
 	j.closed = true
-	if j.syncTimer != nil {
-		j.syncTimer.Stop()
-	}
+	j.syncTimer.Stop()
+	j.mendTimer.Stop()
 	j.changed.Broadcast()
-	close(j.more)
+	j.announce()
+	for j.busy() || j.restarting {
+		j.changed.Wait()
+	}
 	j.mu.Unlock()
 	j.tasks.Wait()
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	err := j.closeFiles()
 	if j.failed != nil {
 		return j.failed
 	}
+	if err == nil {
+		j.durable = j.tail.seq
+	}
 	return err
 }
 
-// quiesce waits until no write is under way; the caller holds mu.
-func (j *Journal) quiesce() {
-	for j.writing || j.batch != nil {
-		j.changed.Wait()
+// busy reports whether files are in use outside the lock. The caller holds mu.
+func (j *Journal) busy() bool {
+	return j.writing || j.batch != nil || j.syncing || j.mending
+}
+
+// announce wakes everybody in Wait. The caller holds mu.
+func (j *Journal) announce() {
+	if j.waiters > 0 {
+		close(j.more)
+		j.more = make(chan struct{})
 	}
 }
 
-// closeFiles syncs and closes every open segment; nothing else uses them any more.
+// closeFiles syncs and closes every open segment. The caller holds mu; nothing
+// else uses them any more.
 func (j *Journal) closeFiles() error {
 	var errs []error
 	for _, s := range append(j.old, j.cur) {
-		if j.failed == nil {
+		if !s.unsafe {
 			errs = append(errs, s.f.Sync())
+			s.unsafe = true // it is closed
 		}
 		errs = append(errs, s.f.Close())
 	}
-	if j.next != nil {
-		errs = append(errs, j.next.f.Close())
+	for _, s := range j.next {
+		errs = append(errs, s.f.Close())
 	}
 	j.old, j.next = nil, nil
 	return errors.Join(errs...)
 }
 
 // Restart sets the present segments aside in the folder "orphaned-<id>" and goes
-// on as a new, empty journal with a fresh ID.
+// on as a new, empty journal with a fresh ID. Appenders wait meanwhile and go on
+// in the new journal, reservations stay; readers and waiters of the old one get
+// ErrUnknownPosition. When it fails, the journal keeps its ID and goes on in a
+// fresh segment as soon as one can be made.
 func (j *Journal) Restart() error {
+	j.folder.Lock()
+	defer j.folder.Unlock()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for j.writing || j.batch != nil || j.preparing || j.syncing {
+	j.restarting = true
+	for j.busy() {
 		j.changed.Wait()
 	}
+	defer func() {
+		j.restarting = false
+		j.changed.Broadcast()
+		j.announce()
+		j.mend()
+	}()
 	if j.closed {
-		return ErrUnavailable
+		return errClosed
 	}
-	if err := j.closeFiles(); err != nil {
+	if err := j.setAside(); err != nil {
+		j.fail(err)
 		return fmt.Errorf("restart the journal: %w", err)
+	}
+	return nil
+}
+
+// setAside does what Restart says. The caller holds mu, and the journal is not
+// busy. The oldest segments go first: what is left in the folder, should it not
+// come to an end, is the rest of the same journal.
+func (j *Journal) setAside() error {
+	unused := j.next
+	if err := j.closeFiles(); err != nil && j.failed == nil {
+		return err
+	}
+	for _, s := range unused {
+		if err := os.Remove(j.path(s.number)); err != nil {
+			return err
+		}
 	}
 	aside := filepath.Join(j.cfg.Dir, "orphaned-"+j.id)
-	if err := os.MkdirAll(aside, 0o700); err != nil {
-		return fmt.Errorf("restart the journal: %w", err)
+	if err := makeDir(aside); err != nil {
+		return err
 	}
 	ns, err := j.numbers()
 	if err != nil {
 		return err
 	}
 	for _, n := range ns {
-		if err := os.Rename(j.path(n), filepath.Join(aside, fmt.Sprintf(segmentNames, n))); err != nil {
-			return fmt.Errorf("restart the journal: %w", err)
+		if err := os.Rename(j.path(n), filepath.Join(aside, filepath.Base(j.path(n)))); err != nil {
+			return err
 		}
 	}
-	j.marked, j.unsynced, j.durable, j.marks = 0, 0, 0, [8]mark{}
-	if err := j.load(); err != nil {
+	if err := syncDir(aside); err != nil {
 		return err
 	}
-	j.prepare()
+	id, at := newID(), state{off: headerSize}
+	s, err := j.create(id, 0, at)
+	if err != nil {
+		return err
+	}
+	j.id, j.cur, j.head, j.tail = id, s, at, at
+	j.unsynced, j.durable, j.failed, j.marks = 0, 0, nil, [8]mark{}
 	return nil
 }

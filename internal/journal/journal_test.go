@@ -35,6 +35,7 @@ func payloads(t *testing.T, j *Journal, from Position) [][]byte {
 // TestAppendReadReopen writes across many segments, reads back everything from
 // every position, and again after reopening.
 func TestAppendReadReopen(t *testing.T) {
+	t.Parallel()
 	cfg := Config{Dir: t.TempDir(), SegmentBytes: minSegment}
 	j := open(t, cfg)
 	id := j.ID()
@@ -85,6 +86,7 @@ func TestAppendReadReopen(t *testing.T) {
 // TestConcurrentAppends proves that every acknowledged record is there once, in
 // the order of its position, and that the chain holds.
 func TestConcurrentAppends(t *testing.T) {
+	t.Parallel()
 	j := open(t, Config{Dir: t.TempDir(), SegmentBytes: 1 << 20})
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -127,10 +129,12 @@ func TestConcurrentAppends(t *testing.T) {
 // TestFlippedByte flips every byte of a small journal in turn: the damage is
 // reported, or it is in the last record and the journal ends before it.
 func TestFlippedByte(t *testing.T) {
-	cfg := Config{Dir: t.TempDir(), SegmentBytes: minSegment}
+	t.Parallel()
+	disk := &faults{lazy: true}
+	cfg := Config{Dir: t.TempDir(), SegmentBytes: minSegment, open: disk.open}
 	j := open(t, cfg)
 	for i := range 4 {
-		if _, err := j.Append([]byte(fmt.Sprintf("record %d", i))); err != nil {
+		if _, err := j.Append(fmt.Appendf(nil, "record %d", i)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,12 +9,11 @@ type metrics struct {
 	syncs                                      prometheus.Histogram
 }
 
-// newMetrics registers the figures; a nil registerer keeps them private.
-func newMetrics(r prometheus.Registerer) *metrics {
+func newMetrics() *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "sallyport_journal_" + name, Help: help})
 	}
-	m := &metrics{
+	return &metrics{
 		records:  counter("records_total", "Records appended."),
 		bytes:    counter("bytes_total", "Bytes appended, framing included."),
 		writes:   counter("writes_total", "Writes that took them to the file."),
@@ -25,8 +24,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "sallyport_journal_sync_seconds", Help: "Duration of syncs.", Buckets: prometheus.ExponentialBuckets(0.0001, 3, 10),
 		}),
 	}
+}
+
+// register shows the figures; a nil registerer keeps them private.
+func (m *metrics) register(r prometheus.Registerer) {
 	if r != nil {
 		r.MustRegister(m.records, m.bytes, m.writes, m.failures, m.segments, m.unsynced, m.syncs)
 	}
-	return m
 }

@@ -51,8 +51,10 @@ type Entry struct {
 }
 
 // Records reads the records from a position on, up to the tail as it is when the
-// reader gets there. The zero Position is the oldest record that is kept. Damage
-// and unknown positions end the sequence with an error.
+// reader gets there. The zero Position is the oldest record that is kept. An
+// error ends the sequence: a *CorruptError where the journal is damaged,
+// ErrUnknownPosition when the position is not one of this journal (any more, after
+// Forget or Restart).
 func (j *Journal) Records(from Position) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		r, err := j.reader(from)
@@ -64,23 +66,23 @@ func (j *Journal) Records(from Position) iter.Seq2[Entry, error] {
 		for {
 			e, err := r.read()
 			if errors.Is(err, io.EOF) {
-				j.remember(r.pos(), r.at.chain)
-				return
+				break
 			}
 			if err != nil {
-				yield(Entry{}, err)
+				yield(Entry{}, r.explain(err))
 				return
 			}
 			if !yield(e, nil) {
-				j.remember(r.pos(), r.at.chain)
-				return
+				break
 			}
 		}
+		r.remember()
 	}
 }
 
 // Chain is the running hash at a position, or ErrUnknownPosition when the
-// position is not between two records of this journal.
+// position is not between two records of this journal. At the zero Position it
+// is the hash before the oldest record that is kept.
 func (j *Journal) Chain(pos Position) ([sha256.Size]byte, error) {
 	r, err := j.reader(pos)
 	if err != nil {
@@ -90,15 +92,22 @@ func (j *Journal) Chain(pos Position) ([sha256.Size]byte, error) {
 	return r.at.chain, nil
 }
 
-// Wait returns when there is a record after pos, or with ctx's error.
+// Wait returns when there is a record after pos, or with ctx's error,
+// ErrUnavailable when the journal is closed, or ErrUnknownPosition when it is
+// restarted.
 func (j *Journal) Wait(ctx context.Context, pos Position) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.waiters++
 	defer func() { j.waiters-- }()
-	for j.tail.seq <= pos.Seq {
-		if j.closed {
-			return fmt.Errorf("%w: closed", ErrUnavailable)
+	for id := j.id; ; {
+		switch {
+		case j.id != id:
+			return fmt.Errorf("%w: the journal was restarted", ErrUnknownPosition)
+		case j.tail.seq > pos.Seq:
+			return nil
+		case j.closed:
+			return errClosed
 		}
 		more := j.more
 		j.mu.Unlock()
@@ -113,24 +122,21 @@ func (j *Journal) Wait(ctx context.Context, pos Position) error {
 			return err
 		}
 	}
-	return nil
 }
 
 // Forget removes the segments that lie wholly before pos and were last written
-// longer ago than Config.Keep.
+// longer ago than Config.Keep, the oldest first. The segment in use and those
+// that are not synced yet always stay.
 func (j *Journal) Forget(pos Position) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	j.folder.Lock()
+	defer j.folder.Unlock()
+	end := min(pos.Segment, j.oldestOpen())
 	ns, err := j.numbers()
 	if err != nil {
 		return err
 	}
-	open := j.cur.number
-	for _, s := range j.old {
-		open = min(open, s.number)
-	}
 	for _, n := range ns {
-		if n >= pos.Segment || n >= open {
+		if n >= end {
 			break
 		}
 		info, err := os.Stat(j.path(n))
@@ -147,84 +153,136 @@ func (j *Journal) Forget(pos Position) error {
 	return nil
 }
 
+// oldestOpen is the number of the oldest segment that is not closed.
+func (j *Journal) oldestOpen() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.old) > 0 {
+		return j.old[0].number
+	}
+	return j.cur.number
+}
+
 // reader walks the records of consecutive segments.
 type reader struct {
+	cursor
 	j      *Journal
-	f      file
+	id     string // of the journal when the reader was made: Restart changes it
+	file   file
 	number uint64
-	at     state
 	limit  uint64 // sequence number that ends what may be read of this segment
 	last   bool   // this was the segment in use when limit was taken
-	buf    []byte // of the present segment, from base on
-	base   int64
 }
 
 // reader opens the segment of a position and finds the running hash there.
 func (j *Journal) reader(from Position) (*reader, error) {
-	if from == (Position{}) {
-		ns, err := j.numbers()
-		if err != nil {
-			return nil, err
-		}
-		if len(ns) == 0 {
-			return nil, ErrUnknownPosition
-		}
-		r := &reader{j: j}
-		return r, r.enter(ns[0])
-	}
 	r := &reader{j: j}
-	if err := r.enter(from.Segment); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, ErrUnknownPosition
-		}
-		return nil, err
+	id, tail := j.where()
+	r.id = id
+	var err error
+	if from == (Position{}) {
+		err = r.enterOldest()
+	} else if from.Segment > tail.Segment { // perhaps prepared, not in use
+		err = ErrUnknownPosition
+	} else if err = r.enter(from.Segment); err == nil {
+		err = r.find(from)
 	}
-	if chain, ok := j.recall(from); ok {
-		r.at = state{from.Seq, from.Offset, chain}
-		return r, nil
-	}
-	for r.at.off < from.Offset {
-		_, err := r.readHere()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			r.close()
-			return nil, err
-		}
-	}
-	if r.pos() != from {
+	if err != nil {
 		r.close()
-		return nil, ErrUnknownPosition
+		return nil, r.explain(err)
 	}
 	return r, nil
 }
 
+// where is the journal's id and its tail.
+func (j *Journal) where() (string, Position) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.id, j.position(j.tail)
+}
+
+// explain turns an error of a reader whose files went away into what it means.
+func (r *reader) explain(err error) error {
+	switch id, _ := r.j.where(); {
+	case id != r.id:
+		return fmt.Errorf("%w: the journal was restarted", ErrUnknownPosition)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: its segment is gone", ErrUnknownPosition)
+	}
+	return err
+}
+
 func (r *reader) pos() Position { return Position{r.at.seq, r.number, r.at.off} }
+
+// enterOldest opens the oldest segment that is kept.
+func (r *reader) enterOldest() error {
+	for tried := false; ; tried = true {
+		ns, err := r.j.numbers()
+		if err != nil {
+			return err
+		}
+		if len(ns) == 0 || tried && ns[0] == r.number {
+			return ErrUnknownPosition
+		}
+		// Forget may remove the segment, and the one after it, before they are open.
+		r.close()
+		r.number = ns[0]
+		if err := r.enter(r.number); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+}
+
+// find moves from the start of the present segment to a position in it.
+func (r *reader) find(pos Position) error {
+	if chain, ok := r.recall(pos); ok {
+		r.seek(r.file, state{pos.Seq, pos.Offset, chain})
+		return nil
+	}
+	for r.at.off < pos.Offset && r.at.seq < r.limit {
+		if _, err := r.record(); err != nil {
+			return err
+		}
+	}
+	if r.pos() != pos {
+		return ErrUnknownPosition
+	}
+	return nil
+}
+
+// open opens a segment. One that is missing after one that is there is damage:
+// Forget and Restart take the oldest away first.
+func (r *reader) open(number uint64) (file, error) {
+	f, err := r.j.cfg.open(r.j.path(number), false)
+	if errors.Is(err, fs.ErrNotExist) && r.file != nil {
+		if _, err := os.Stat(r.j.path(r.number)); err == nil {
+			return nil, &CorruptError{number, 0, "the segment is missing"}
+		}
+	}
+	return f, err
+}
 
 // enter opens a segment; the one before must have ended where it begins.
 func (r *reader) enter(number uint64) error {
-	f, err := r.j.cfg.open(r.j.path(number), false)
+	f, err := r.open(number)
 	if err != nil {
 		return err
 	}
 	id, s, err := readHeader(f, number)
+	switch {
+	case err != nil:
+	case id != r.id:
+		err = &CorruptError{number, 12, "it belongs to another journal"}
+	case r.file != nil && (s.first != r.at.seq || s.chain != r.at.chain):
+		err = &CorruptError{number, 12 + idSize, "it does not continue the segment before it"}
+	}
 	if err != nil {
 		f.Close()
 		return err
 	}
-	if id != r.j.ID() {
-		f.Close()
-		return &CorruptError{number, 12, "it belongs to another journal"}
-	}
-	if r.f != nil && (s.first != r.at.seq || s.chain != r.at.chain) {
-		f.Close()
-		return &CorruptError{number, 12 + idSize, "it does not continue the segment before it"}
-	}
 	r.close()
-	r.f, r.number = f, number
-	r.at = state{s.first, headerSize, s.chain}
-	r.buf, r.base = r.buf[:0], headerSize
+	r.file, r.number = f, number
+	r.seek(f, s.start())
 	return r.bound()
 }
 
@@ -232,12 +290,15 @@ func (r *reader) enter(number uint64) error {
 // the next segment begins. A sealed segment may hold more than that: what a
 // failed write left.
 func (r *reader) bound() error {
-	tail := r.j.Tail()
-	if r.last = r.number >= tail.Segment; r.last {
+	id, tail := r.j.where()
+	if id != r.id {
+		return ErrUnknownPosition
+	}
+	if r.last = r.number == tail.Segment; r.last {
 		r.limit = tail.Seq
 		return nil
 	}
-	f, err := r.j.cfg.open(r.j.path(r.number+1), false)
+	f, err := r.open(r.number + 1)
 	if err != nil {
 		return err
 	}
@@ -248,105 +309,73 @@ func (r *reader) bound() error {
 }
 
 func (r *reader) close() {
-	if r.f != nil {
-		r.f.Close()
-		r.f = nil
+	if r.file != nil {
+		r.file.Close()
+		r.file = nil
 	}
 }
 
 // read returns the next record, in this segment or the one after it, or io.EOF
 // at the tail.
 func (r *reader) read() (Entry, error) {
-	for {
-		e, err := r.readHere()
-		if !errors.Is(err, io.EOF) {
-			return e, err
-		}
+	for r.at.seq >= r.limit {
+		var err error
 		if r.last {
-			if err := r.bound(); err != nil {
-				return e, err
+			if err = r.bound(); err == nil && r.last && r.at.seq >= r.limit {
+				err = io.EOF
 			}
-			if r.last && r.at.seq >= r.limit {
-				return e, io.EOF
-			}
-			continue
+		} else if err = r.enter(r.number + 1); err != nil {
+			err = fmt.Errorf("read on in the journal: %w", err)
 		}
-		if err := r.enter(r.number + 1); err != nil {
-			return e, fmt.Errorf("read on in the journal: %w", err)
+		if err != nil {
+			return Entry{}, err
 		}
 	}
-}
-
-// readHere returns the next record of this segment, or io.EOF when it has no more.
-func (r *reader) readHere() (Entry, error) {
-	if r.at.seq >= r.limit {
-		return Entry{}, io.EOF
+	e := Entry{At: r.pos()}
+	payload, err := r.record()
+	if err != nil {
+		return Entry{}, err
 	}
-	payload, st, err := r.frame()
-	switch {
-	case err != nil:
-		return Entry{}, fmt.Errorf("read the journal: %w", err)
-	case st == frameNone:
-		return Entry{}, &CorruptError{r.number, r.at.off, "a record is missing"}
-	case st == frameTorn:
-		return Entry{}, &CorruptError{r.number, r.at.off, "a record does not check"}
-	}
-	e := Entry{At: r.pos(), Payload: append([]byte(nil), payload...)}
-	r.at = state{r.at.seq + 1, r.at.off + frameHeader + int64(len(payload)), link(r.at.chain, payload)}
+	e.Payload = append([]byte(nil), payload...)
 	e.Next, e.Chain = r.pos(), r.at.chain
 	return e, nil
 }
 
-// readAhead is how much of a segment is read at once.
-const readAhead = 256 << 10
-
-// frame parses the frame at the present place, reading more of the file when
-// what is at hand does not hold it whole.
-func (r *reader) frame() ([]byte, frameState, error) {
-	have := r.buf[min(int64(len(r.buf)), r.at.off-r.base):]
-	payload, st := parseFrame(have, r.at.seq)
-	if st == frameWhole {
-		return payload, st, nil
+// record returns the payload of the next record of this segment, which must be
+// there, until the next call.
+func (r *reader) record() ([]byte, error) {
+	payload, st, err := r.next()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read the journal: %w", err)
+	case st == frameNone:
+		return nil, &CorruptError{r.number, r.at.off, "a record is missing"}
+	case st == frameTorn:
+		return nil, &CorruptError{r.number, r.at.off, "a record does not check"}
 	}
-	for _, size := range []int{readAhead, frameHeader + MaxPayload} {
-		if cap(r.buf) < size {
-			r.buf = make([]byte, size)
-		}
-		n, err := r.f.ReadAt(r.buf[:size], r.at.off)
-		if ignoreEOF(err) != nil {
-			return nil, frameTorn, err
-		}
-		r.buf, r.base = r.buf[:n], r.at.off
-		if payload, st = parseFrame(r.buf, r.at.seq); st != frameTorn {
-			break
-		}
-	}
-	return payload, st, nil
+	return payload, nil
 }
 
-func ignoreEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
-}
-
-// remember keeps the running hash of a place where a reader stopped, so that the
-// next one need not derive it again.
-func (j *Journal) remember(pos Position, chain [sha256.Size]byte) {
+// remember keeps the running hash of the place where a reader stopped, so that
+// the next one need not derive it again.
+func (r *reader) remember() {
+	j := r.j
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.marks[j.marked%len(j.marks)] = mark{pos, chain}
-	j.marked++
+	if j.id == r.id {
+		j.marks[j.marked%len(j.marks)] = mark{r.pos(), r.at.chain}
+		j.marked++
+	}
 }
 
-func (j *Journal) recall(pos Position) ([sha256.Size]byte, bool) {
+func (r *reader) recall(pos Position) (chain [sha256.Size]byte, ok bool) {
+	j := r.j
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, m := range j.marks {
-		if m.pos == pos && pos != (Position{}) {
+		if j.id == r.id && m.pos == pos {
 			return m.chain, true
 		}
 	}
-	return [sha256.Size]byte{}, false
+	return chain, false
 }

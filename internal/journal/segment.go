@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,34 +41,58 @@ type file interface {
 	io.ReaderAt
 	io.WriterAt
 	Sync() error
-	Allocate(size int64) error
+	Allocate(size int64) error // does not change what the file holds
+	Truncate(size int64) error
 	Close() error
 }
 
 // osFile is a real file.
 type osFile struct{ *os.File }
 
-// Sync writes data, and what is needed to read it back, to the disk (fdatasync(2)).
-func (f osFile) Sync() error { return unix.Fdatasync(int(f.Fd())) }
+func openFile(path string, create bool) (file, error) {
+	flags := os.O_RDWR
+	if create {
+		flags |= os.O_CREATE | os.O_EXCL
+	}
+	f, err := os.OpenFile(path, flags, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
 
-// Allocate makes the file size bytes long and reserves its blocks (fallocate(2)).
+// Sync writes data, and what is needed to read it back, to the disk (fdatasync(2)).
+func (f osFile) Sync() error {
+	return uninterrupted(func() error { return unix.Fdatasync(int(f.Fd())) })
+}
+
+// Allocate makes the file at least size bytes long and reserves its blocks
+// (fallocate(2)).
 func (f osFile) Allocate(size int64) error {
-	err := unix.Fallocate(int(f.Fd()), 0, 0, size)
-	if errors.Is(err, unix.EOPNOTSUPP) {
+	err := uninterrupted(func() error { return unix.Fallocate(int(f.Fd()), 0, 0, size) })
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
 		return f.fill(size)
 	}
 	return err
 }
 
-// fill writes zeros where the file system cannot preallocate.
+// fill appends zeros where the file system cannot preallocate.
 func (f osFile) fill(size int64) error {
-	zeros := make([]byte, 1<<20)
-	for off := int64(0); off < size; off += int64(len(zeros)) {
-		if _, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-off)], off); err != nil {
+	info, err := f.Stat()
+	if err != nil || info.Size() >= size {
+		return err
+	}
+	return zero(f, info.Size(), size)
+}
+
+// uninterrupted repeats a system call that a signal interrupts, as package os
+// does for its own: the runtime sends signals to preempt goroutines.
+func uninterrupted(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}
-	return nil
 }
 
 // segment is one open segment file.
@@ -77,7 +102,11 @@ type segment struct {
 	first  uint64            // sequence number of its first record
 	chain  [sha256.Size]byte // running hash before its first record
 	size   int64             // preallocated
+	unsafe bool              // its sync failed: it is not synced again
 }
+
+// start is the place of its first record.
+func (s *segment) start() state { return state{s.first, headerSize, s.chain} }
 
 func putHeader(id string, number, first uint64, chain [sha256.Size]byte) []byte {
 	b := make([]byte, headerSize)
@@ -107,26 +136,39 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("journal segment "+segmentNames+" is damaged at offset %d: %s", e.Segment, e.Offset, e.Why)
 }
 
+// checkHeader reports whether b is a header, of whatever format version.
+func checkHeader(b []byte) bool {
+	return len(b) == headerSize && string(b[:len(magic)]) == magic &&
+		crc32.Checksum(b[:headerSize-4], castagnoli) == binary.LittleEndian.Uint32(b[headerSize-4:])
+}
+
 // readHeader checks a segment's header and returns the journal id in it.
-func readHeader(f file, number uint64) (id string, s segment, err error) {
+func readHeader(f io.ReaderAt, number uint64) (id string, s segment, err error) {
 	b := make([]byte, headerSize)
-	if _, err := f.ReadAt(b, 0); err != nil {
-		return "", s, &CorruptError{number, 0, "the header cannot be read: " + err.Error()}
+	n, err := f.ReadAt(b, 0)
+	if err := ignoreEOF(err); err != nil {
+		return "", s, fmt.Errorf("read the header of journal segment "+segmentNames+": %w", number, err)
 	}
-	body := b[:headerSize-4]
-	if string(b[:8]) != magic || crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(b[headerSize-4:]) {
+	if !checkHeader(b[:n]) {
 		return "", s, &CorruptError{number, 0, "the header does not check"}
 	}
 	if v := binary.LittleEndian.Uint32(b[8:]); v != formatVer {
 		return "", s, &CorruptError{number, 8, fmt.Sprintf("format version %d is not %d", v, formatVer)}
 	}
-	n := 12 + idSize
-	s = segment{f: f, number: binary.LittleEndian.Uint64(b[n:]), first: binary.LittleEndian.Uint64(b[n+8:])}
-	copy(s.chain[:], b[n+16:])
-	if s.number != number {
-		return "", s, &CorruptError{number, int64(n), fmt.Sprintf("the header is of segment %d", s.number)}
+	id = string(trimZeros(b[12 : 12+idSize]))
+	if id == "" || strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789") != "" { // it becomes a folder's name
+		return "", s, &CorruptError{number, 12, "the journal's id is not one"}
 	}
-	return string(trimZeros(b[12 : 12+idSize])), s, nil
+	n = 12 + idSize
+	s = segment{number: binary.LittleEndian.Uint64(b[n:]), first: binary.LittleEndian.Uint64(b[n+8:])}
+	copy(s.chain[:], b[n+16:])
+	switch {
+	case s.number != number:
+		return "", s, &CorruptError{number, int64(n), fmt.Sprintf("the header is of segment %d", s.number)}
+	case s.number > 1<<62 || s.first > 1<<62: // there is room to count on
+		return "", s, &CorruptError{number, int64(n), "its numbers cannot have been reached"}
+	}
+	return id, s, nil
 }
 
 func trimZeros(b []byte) []byte {
@@ -189,19 +231,54 @@ func parseFrame(b []byte, seq uint64) (payload []byte, state frameState) {
 	return b[frameHeader : frameHeader+int(n)], frameWhole
 }
 
-// follows reports whether a whole frame with a later sequence number starts
-// anywhere in b: the difference between a torn end and damage in the middle.
-func follows(b []byte, seq uint64) bool {
-	const lookAhead = 1 << 24
-	for o := 1; o+frameHeader < len(b); o++ {
-		if b[o] == 0 && b[o+1] == 0 && b[o+2] == 0 && b[o+3] == 0 {
-			continue
+// readAhead is how much of a segment is read at once.
+const readAhead = 256 << 10
+
+// cursor reads the frames of one segment in their order.
+type cursor struct {
+	f    io.ReaderAt
+	at   state
+	buf  []byte // of the segment, from base on
+	base int64  // at most at.off
+}
+
+// seek moves to a place.
+func (c *cursor) seek(f io.ReaderAt, at state) {
+	c.f, c.at = f, at
+	c.buf, c.base = c.buf[:0], at.off
+}
+
+// next returns the payload of the frame at the present place and moves behind it,
+// or says that there is none. The payload is valid until the next call.
+func (c *cursor) next() ([]byte, frameState, error) {
+	have := c.buf[min(int64(len(c.buf)), c.at.off-c.base):]
+	payload, st := parseFrame(have, c.at.seq)
+	for _, size := range []int{readAhead, frameHeader + MaxPayload} {
+		if st == frameWhole {
+			break
 		}
-		if s := binary.LittleEndian.Uint64(b[o+8:]); s > seq && s-seq < lookAhead {
-			if _, state := parseFrame(b[o:], s); state == frameWhole {
-				return true
-			}
+		if cap(c.buf) < size {
+			c.buf = make([]byte, size)
+		}
+		n, err := c.f.ReadAt(c.buf[:size], c.at.off)
+		if err := ignoreEOF(err); err != nil {
+			c.buf = c.buf[:0]
+			return nil, frameTorn, err
+		}
+		c.buf, c.base = c.buf[:n], c.at.off
+		if payload, st = parseFrame(c.buf, c.at.seq); st == frameNone {
+			break
 		}
 	}
-	return false
+	if st == frameWhole {
+		c.at = state{c.at.seq + 1, c.at.off + frameHeader + int64(len(payload)), link(c.at.chain, payload)}
+	}
+	return payload, st, nil
+}
+
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }
