@@ -141,7 +141,6 @@ func TestRecordedBeforeSent(t *testing.T) {
 // TestNoFailover: an upstream's judgement of the request itself stands, and so
 // does everything after the first content.
 func TestNoFailover(t *testing.T) {
-	t.Parallel()
 	r := newRig(t, twoTargets())
 	for _, f := range formats {
 		for _, knobs := range []string{"status=400", "status=413", "status=422", "cut=6", "error=6", "malformed=6"} {
@@ -162,7 +161,6 @@ func TestNoFailover(t *testing.T) {
 // TestAllTargetsFail: the client hears of the last failure, and what an earlier
 // attempt may have cost keeps the usage unknown.
 func TestAllTargetsFail(t *testing.T) {
-	t.Parallel()
 	r := newRig(t, twoTargets())
 	for _, c := range []struct {
 		first, then string
@@ -194,7 +192,6 @@ func TestAllTargetsFail(t *testing.T) {
 
 // TestPolicy: what policy forbids is refused with a clear text and not sent.
 func TestPolicy(t *testing.T) {
-	t.Parallel()
 	class := func(c label.Class) func(*upstream.Config) {
 		return func(u *upstream.Config) { u.Class = c }
 	}

@@ -122,7 +122,6 @@ func TestFailureBeforeContent(t *testing.T) {
 // TestUpstreamStatus: an upstream's own error goes to the client as it is, with
 // Retry-After bounded and nothing but known headers.
 func TestUpstreamStatus(t *testing.T) {
-	t.Parallel()
 	r := newRig(t, plan{tap: true})
 	for _, c := range []struct {
 		status int

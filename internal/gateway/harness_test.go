@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -67,6 +68,12 @@ var credentials struct {
 const timeout = 30 * time.Second
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	// The tests that are parallel wait for limits to be exceeded; they take no CPU.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code, err := withCredentials(m.Run)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -82,7 +82,6 @@ const chatLine = "POST /v1/chat/completions HTTP/1.1"
 
 // TestHostileRequests sends every hostile request over bare TCP.
 func TestHostileRequests(t *testing.T) {
-	t.Parallel()
 	r := newRig(t, plan{limits: func(l *gateway.Limits) { l.BodyTime = 2 * time.Second }})
 	other := r.newKey(t, auth.KeySpec{Project: "q"})
 	creds := strings.NewReplacer("$KEY", r.key, "$OTHER", other, "$ADMIN", r.admin)

@@ -116,7 +116,6 @@ const strange = "\"x_n\" :\t1.0E+2 ,\r\n\"x_z\":0.10,\"neg\":-0,\"big\":12345678
 	"\"nested\":[ [ ],{ } , null,{\"model\":\"inner\",\"stream\":true}],\"\":0"
 
 func TestSameFormatBytes(t *testing.T) {
-	t.Parallel()
 	r := newRig(t, plan{tap: true})
 	knobs := []string{
 		"", "odd=1", "duplicate=1", "odd=1 duplicate=1 eol=crlf", "eol=cr", "no-done=1", "no-done=1 eol=crlf", "chunked=1",

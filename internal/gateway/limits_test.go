@@ -74,7 +74,6 @@ func cmpErr(errs ...error) error {
 }
 
 func TestEncodedBody(t *testing.T) {
-	t.Parallel()
 	r := newRig(t, plan{tap: true, limits: func(l *gateway.Limits) { l.Body = 3 << 20 }})
 	f := formatNamed("responses stream")
 	plain := f.body(f.model, "hello "+strings.Repeat("worlds ", 100))

@@ -58,7 +58,6 @@ func (f trapFollower) Summary() llm.Summary {
 // TestPanic: a defect in one exchange ends that exchange alone, with its outcome
 // on record, its slot given back and nothing said of it to the client.
 func TestPanic(t *testing.T) {
-	t.Parallel()
 	for _, c := range []struct {
 		point string
 		spare int64

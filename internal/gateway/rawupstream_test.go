@@ -64,7 +64,6 @@ const goodChat = `{"id":"x","object":"chat.completion","model":"m","choices":[{"
 // None hangs the exchange, allocates what it declares, or shows the credential in
 // the logs (the rig looks for it there).
 func TestRawAnswers(t *testing.T) {
-	t.Parallel()
 	chat := formatNamed("chat")
 	for _, c := range []struct {
 		name   string

@@ -16,7 +16,6 @@ import (
 // request sees exactly as many requests as there are attempts on record, also when
 // the client sends the header that lets net/http repeat requests by itself.
 func TestSentOnce(t *testing.T) {
-	t.Parallel()
 	p := twoTargets()
 	for _, name := range []string{"one target", "two targets"} {
 		t.Run(name, func(t *testing.T) {
@@ -74,7 +73,6 @@ func TestSentOnce(t *testing.T) {
 // TestEarlyAnswers: of thousands of answers that come before the upstream has read
 // the request not one is cut.
 func TestEarlyAnswers(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("2,000 exchanges")
 	}
