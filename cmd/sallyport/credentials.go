@@ -24,7 +24,7 @@ func keysNew(f *flags) *cobra.Command {
 	c := &cobra.Command{
 		Use: "new --project P", Short: "Make a key; it is shown once", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for _, m := range strings.Split(models, ",") {
+			for m := range strings.SplitSeq(models, ",") {
 				if m = strings.TrimSpace(m); m != "" {
 					want.Models = append(want.Models, identity.Model(m))
 				}

@@ -176,12 +176,12 @@ func TestDiscovered(t *testing.T) {
 	if e, err := i.explain(name, ""); err != nil || e.Targets[0].Effect != "deny" || !strings.Contains(e.Targets[0].Fix, "sallyport upstreams confirm ollama --class local") {
 		t.Errorf("%+v, %v", e, err)
 	}
-	fixes := ""
+	var fixes strings.Builder
 	for _, c := range i.doctor(t.Context()) {
-		fixes += c.Fix + "\n"
+		fixes.WriteString(c.Fix + "\n")
 	}
-	if !strings.Contains(fixes, "sallyport upstreams confirm ollama --class local") {
-		t.Errorf("the doctor does not tell how to use it: %s", fixes)
+	if !strings.Contains(fixes.String(), "sallyport upstreams confirm ollama --class local") {
+		t.Errorf("the doctor does not tell how to use it: %s", fixes.String())
 	}
 	for _, class := range []string{"vetted", "in-region", "friend"} {
 		if err := i.confirm(t.Context(), "local", "ollama", class); err == nil {

@@ -35,8 +35,8 @@ func strict(b []byte, into any) error {
 // against the fields of a struct.
 func exactNames(b []byte, t reflect.Type) error {
 	open := map[string]bool{}
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	for field := range t.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		open[name] = true
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
