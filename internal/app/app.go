@@ -301,7 +301,7 @@ func (a *App) claim(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		if ok {
-			a.atStop("claim of the journal", func(context.Context) error { return release() })
+			a.atStop("claim of the journal", func(context.Context) error { release(); return nil })
 			return true, nil
 		}
 		if !a.folder.Moved || time.Now().After(until) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql/driver"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -16,9 +17,9 @@ import (
 //
 // A process whose machine died loses the claim once PostgreSQL finds its peer
 // gone, after about 15 s. The claim does not survive a restart of PostgreSQL.
-func (db *DB) Claim(ctx context.Context, journal string) (release func() error, ok bool, err error) {
+func (db *DB) Claim(ctx context.Context, journal string) (release func(), ok bool, err error) {
 	if db.engine != postgres {
-		return func() error { return nil }, true, nil
+		return func() {}, true, nil
 	}
 	conn, err := db.write.Conn(ctx)
 	if err != nil {
@@ -34,8 +35,9 @@ func (db *DB) Claim(ctx context.Context, journal string) (release func() error, 
 	if err := conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock($1)", lock).Scan(&ok); err != nil || !ok {
 		return nil, false, errors.Join(err, conn.Close())
 	}
-	return func() error {
-		_, err := conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", lock)
-		return errors.Join(err, conn.Close())
+	return func() {
+		// Ending the session gives the claim back, whatever became of it.
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+		_ = conn.Close()
 	}, true, nil
 }
