@@ -149,32 +149,6 @@ func formatOf(endpoint string, stream bool) format {
 	return format{}
 }
 
-// TestSlowClient: a client that takes its time is not mistaken for an upstream
-// that is silent.
-func TestSlowClient(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, plan{limits: func(l *gateway.Limits) { l.Stall = 400 * time.Millisecond }})
-	f := formatNamed("chat stream")
-	resp, err := r.client.Do(r.request(t, t.Context(), f.call("much [[frames=2000 frame-bytes=1500 batch=50]]")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := bufio.NewReader(resp.Body)
-	if _, err := in.ReadString('\n'); err != nil {
-		t.Fatal(err)
-	}
-	<-time.After(time.Second) // longer than the stall limit, with every buffer full
-	rest, err := io.ReadAll(in)
-	resp.Body.Close()
-	if err != nil || !strings.HasSuffix(string(rest), "data: [DONE]\n\n") {
-		t.Errorf("%v after %d bytes: %s", err, len(rest), rest[max(0, len(rest)-300):])
-	}
-	o := r.outcome(t, answer{rid: resp.Header.Get("X-Request-Id")})
-	if o.State != string(llm.Complete) {
-		t.Errorf("state %s", o.State)
-	}
-}
-
 // TestStopDeadline: Stop does not wait longer than it is told to.
 func TestStopDeadline(t *testing.T) {
 	r := newRig(t, plan{})

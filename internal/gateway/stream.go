@@ -221,9 +221,13 @@ func (p *pump) abort(state llm.Terminal, f *fault.Error) {
 		return
 	}
 	p.stop = true
-	if !p.ended {
+	switch {
+	case !p.ended:
 		p.a.end(state, f)
 		p.tell()
+	case state == llm.CredentialEcho: // the answer is out whole, but this must be known
+		p.a.end(state, f)
+		p.a.exchange.record.Fault = f.Kind.String()
 	}
 }
 
