@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"sallyport/internal/fault"
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/llm"
@@ -147,6 +150,53 @@ func formatOf(endpoint string, stream bool) format {
 		}
 	}
 	return format{}
+}
+
+// TestHalfClosed: a client that closes its sending half looks as if it had left. If
+// it reads on, nothing that it reads passes for a clean end.
+func TestHalfClosed(t *testing.T) {
+	r := newRig(t, plan{})
+	for _, f := range formats {
+		for _, knobs := range []string{"[[stall=6]]", "[[delay=1m]]"} {
+			if !f.stream && knobs == "[[stall=6]]" {
+				continue
+			}
+			conn, err := net.Dial("tcp", r.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			body := f.body(f.model, "hello "+knobs)
+			if _, err := io.WriteString(conn, strings.ReplaceAll(post(f.path, body), "$KEY", r.key)); err != nil {
+				t.Fatal(err)
+			}
+			in := bufio.NewReader(conn)
+			if knobs == "[[stall=6]]" {
+				if _, err := in.Peek(1); err != nil { // the first content is on its way
+					t.Fatal(err)
+				}
+			}
+			if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := read(resp)
+			switch {
+			case got.err != nil: // broken off
+			case got.status == http.StatusOK:
+				_, frame := f.splitFrame(t, got)
+				f.isFrame(t, frame, got.rid)
+			default:
+				f.isFault(t, got, fault.BadRequest)
+			}
+			if o := r.outcome(t, got); o.State != string(llm.CutByClient) {
+				t.Errorf("%s %s: state %s", f.name, knobs, o.State)
+			}
+		}
+	}
 }
 
 // TestStopDeadline: Stop does not wait longer than it is told to.

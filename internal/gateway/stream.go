@@ -238,10 +238,12 @@ func (p *pump) tell() {
 		return
 	}
 	f := a.fault
-	if p.flush(); a.state == llm.CutByClient {
-		return
+	p.flush()
+	if a.state != llm.CutByClient {
+		a.exchange.record.Fault = f.Kind.String()
 	}
-	a.exchange.record.Fault = f.Kind.String()
+	// A client that has only closed its sending half looks as if it had left: for
+	// it, too, the stream must not end as if it were complete.
 	p.instead = a.exchange.reply.fault(f)
 }
 
@@ -255,9 +257,8 @@ func (p *pump) eof(ctx context.Context, err error) {
 		return
 	}
 	p.stop = true
-	if p.a.failed(ctx, err, llm.CutByUpstream); p.a.state != llm.CutByClient {
-		p.tell()
-	}
+	p.a.failed(ctx, err, llm.CutByUpstream)
+	p.tell()
 }
 
 // rest looks at what stands behind the last whole event of a stream that ended:
