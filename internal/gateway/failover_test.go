@@ -51,12 +51,9 @@ func (r *rig) next(t testing.TB, up identity.Upstream, knobs string) {
 // TestFailover: whatever goes wrong before the first content, the second target
 // answers, and both attempts stand in the journal.
 func TestFailover(t *testing.T) {
-	t.Parallel()
 	p := twoTargets()
 	p.limits = narrow
 	patient := newRig(t, p)
-	p.limits = impatient
-	hasty := newRig(t, p)
 	// These are passed on when there is no other target.
 	more := []failure{
 		{knobs: "error=0", of: streams, state: llm.ErrorFrame, status: 200},
@@ -73,7 +70,10 @@ func TestFailover(t *testing.T) {
 			t.Run(f.name+" "+c.knobs, func(t *testing.T) {
 				r := patient
 				if c.hasty {
-					r = hasty
+					t.Parallel()
+					p := twoTargets()
+					p.limits = impatient
+					r = newRig(t, p)
 				}
 				r.next(t, f.up, c.knobs)
 				got := r.do(t, f.call("hello"))

@@ -284,6 +284,11 @@ func TestUsualSlots(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.isFault(t, r.do(t, f.call("hello")), fault.RateLimited)
+	// Not a byte of the body is asked for.
+	waiting := post(f.path, f.body(f.model, "hello"), "Expect: 100-continue")
+	if statuses, _ := r.raw(t, strings.ReplaceAll(waiting, "$KEY", r.key)); len(statuses) == 0 || statuses[0] != http.StatusTooManyRequests {
+		t.Errorf("statuses %v", statuses)
+	}
 	if free := r.do(t, call{path: "/v1/models"}); free.status != http.StatusOK {
 		t.Errorf("the list of models takes no slot, but has status %d", free.status)
 	}

@@ -156,7 +156,7 @@ func TestManyFramesBeforeContent(t *testing.T) {
 // that is silent.
 func TestSlowClient(t *testing.T) {
 	t.Parallel()
-	const frames = 3000
+	const frames = 300
 	r := newRig(t, plan{limits: func(l *gateway.Limits) { l.Stall = 400 * time.Millisecond }, snapshot: peculiar(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		large := strings.Replace(contentChunk, "hi", strings.Repeat("words ", 150), 1)
