@@ -152,7 +152,7 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 		Method: http.MethodPost, Path: x.endpoint.forward, Query: x.request.URL.RawQuery,
 		Header: x.forwardHeader(a.upstream.Kind), Body: out, Length: sent.Len(),
 	})
-	a.wrote = out.touched()
+	a.wrote = err == nil || out.touched()
 	if err != nil {
 		a.failed(ctx, err, llm.Unreachable)
 		return a

@@ -105,6 +105,9 @@ func TestEarlyAnswers(t *testing.T) {
 	states := map[string]int{}
 	for _, tr := range r.all(t, exchanges) {
 		states[tr.outcome.State]++
+		if tr.outcome.Forwarded == "" || tr.outcome.Returned == "" || tr.outcome.Usage == string(llm.UsageNone) {
+			t.Fatalf("an answer to what was not sent: %+v", *tr.outcome)
+		}
 	}
 	if states[string(llm.Complete)] != exchanges || len(states) != 1 {
 		t.Errorf("states %v", states)
