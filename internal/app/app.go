@@ -33,6 +33,8 @@ import (
 	"sallyport/internal/projector"
 	"sallyport/internal/record"
 	"sallyport/internal/store"
+	"sallyport/internal/upstream"
+	"sallyport/internal/wire"
 	"sallyport/internal/wire/anthropic"
 	"sallyport/internal/wire/openai"
 )
@@ -177,8 +179,10 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.ledger = ledger.New(p.book)
 	instance := strings.ToLower(rand.Text()[:12])
 	a.gateway = gateway.New(gateway.Config{
-		Auth: a.auth, Journal: a.journal, Ledger: a.ledger, OpenAI: openai.Dialect{}, Anthropic: anthropic.Dialect{},
-		Logger: a.log, Registerer: a.registry, Instance: instance, TrustProxy: a.config.BehindProxy, SkipHashes: a.skipHashes(),
+		Auth: a.auth, Journal: a.journal, Ledger: a.ledger,
+		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}},
+		Formats:  []wire.Format{openai.Chat(), anthropic.Format()},
+		Logger:   a.log, Registerer: a.registry, Instance: instance, TrustProxy: a.config.BehindProxy, SkipHashes: a.skipHashes(),
 	}, p.snapshot)
 	a.console = a.newConsole()
 	if err := a.recordStart(notes); err != nil {

@@ -107,6 +107,7 @@ type Error struct {
 	Public     string        // one sentence; empty means the kind's own words
 	Pointer    string        // JSON pointer (RFC 6901) into the request, when one applies
 	RetryAfter time.Duration // when set, what to tell the client; at most MaxRetryAfter
+	Passed     int           // the status of an upstream whose error this is; 0 when it is Sallyport's own
 	cause      error
 }
 
@@ -121,6 +122,45 @@ func Newf(k Kind, format string, args ...any) *Error {
 // Wrap classifies an error without showing its text to the client.
 func Wrap(k Kind, public string, cause error) *Error {
 	return &Error{Kind: k, Public: public, cause: cause}
+}
+
+// Pass returns the error that an upstream told with a status, for a client of
+// another format. An empty message becomes the kind's own words.
+func Pass(status int, message string) *Error {
+	kind := UpstreamFailed
+	switch {
+	case status == 404:
+		kind = NotFound
+	case status == 413:
+		kind = TooLarge
+	case status == 429:
+		kind = RateLimited
+	case status == 402:
+		kind = OverBudget
+	case status >= 400 && status < 500:
+		kind = BadRequest
+	case status == 503 || status == 529:
+		kind = Unavailable
+	case status == 504:
+		kind = UpstreamTimeout
+	}
+	return &Error{Kind: kind, Public: message, Passed: status}
+}
+
+// Status is the HTTP status to answer with.
+func (e *Error) Status() int {
+	if e.Passed >= 400 && e.Passed <= 599 {
+		return e.Passed
+	}
+	return e.Kind.Status()
+}
+
+// Reason says which layer refuses.
+func (e *Error) Reason() Reason {
+	if e.Passed != 0 {
+		return ReasonUpstream
+	}
+	return e.Kind.Reason()
 }
 
 // Error implements error with the public words and the cause.

@@ -23,12 +23,13 @@ import (
 
 // attempt is one request to one upstream and what came back.
 type attempt struct {
-	exchange  *Exchange
-	candidate route.Candidate
-	upstream  *upstream.Upstream
-	edits     []wire.Edit // between the client's body and what is sent
-	dropUsage bool        // usage was asked for by us alone: its frame is taken out again
-	follower  wire.Follower
+	exchange    *Exchange
+	candidate   route.Candidate
+	upstream    *upstream.Upstream
+	edits       []wire.Edit  // between the client's body and what is sent
+	translation *translation // nil when the upstream speaks the client's format
+	dropUsage   bool         // usage was asked for by us alone: its frame is taken out again
+	follower    wire.Follower
 
 	start     int64 // microseconds
 	state     llm.Terminal
@@ -128,7 +129,11 @@ func (a *attempt) summary() llm.Summary {
 func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 	a := &attempt{exchange: x, candidate: c, upstream: x.snapshot.Upstreams[c.Upstream], start: now()}
 	x.trying = a
-	a.follower = x.dialect.Follow(x.call)
+	if err := a.translate(); err != nil {
+		a.end(llm.InternalFailure, fault.From(err))
+		return a
+	}
+	a.follower = x.gateway.Dialects[a.upstream.Kind].Follow(a.callOf())
 	a.edit()
 	ctx, cancel := context.WithCancelCause(x.request.Context())
 	defer cancel(nil)
@@ -138,7 +143,7 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 	watch := newWatch(cancel, cmp.Or(a.upstream.FirstFrame, x.snapshot.Limits.FirstFrame), end)
 	defer watch.stop()
 
-	sent, err := wire.Splice(x.body.bytes, a.edits)
+	sent, path, query, err := a.outgoing()
 	if err != nil {
 		a.end(llm.InternalFailure, fault.From(err))
 		return a
@@ -149,7 +154,7 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 	defer out.Close()
 	a.wrote = true // until it is known better
 	resp, err := a.upstream.Do(ctx, upstream.Request{
-		Method: http.MethodPost, Path: x.endpoint.forward, Query: x.request.URL.RawQuery,
+		Method: http.MethodPost, Path: path, Query: query,
 		Header: x.forwardHeader(a.upstream.Kind), Body: out, Length: sent.Len(),
 	})
 	a.wrote = err == nil || out.touched()
@@ -200,6 +205,9 @@ func (l lively) Read(p []byte) (int, error) {
 // edit prepares what is changed on the way: the model's name, and the wish for
 // usage in a stream.
 func (a *attempt) edit() {
+	if a.translation != nil {
+		return
+	}
 	call := a.exchange.call
 	if a.candidate.Model != call.Model {
 		a.edits = append(a.edits, wire.Edit{Span: call.ModelSpan, With: record.AppendString(nil, a.candidate.Model)})
@@ -269,6 +277,8 @@ func (a *attempt) passError(ctx context.Context, resp *http.Response, watch *wat
 		x.gateway.Logger.Error("upstream refuses our credential", "upstream", a.candidate.Upstream, "status", a.status)
 	case a.status < 400 || a.status > 599 || len(b) > maxErrorBody || encodedAnswer(resp):
 		a.state = llm.Malformed
+	case a.translation != nil:
+		a.refused(b)
 	case (x.lastCandidate(a) || !a.next()) && !x.reply.quiet():
 		a.committed = true
 		x.record.Fault = fault.UpstreamFailed.String()
@@ -319,12 +329,23 @@ func (a *attempt) passWhole(ctx context.Context, resp *http.Response, watch *wat
 		if !x.lastCandidate(a) {
 			return
 		}
+		if a.translation != nil {
+			a.refused(b.bytes)
+			return
+		}
 		x.record.Fault = fault.UpstreamFailed.String()
 	}
+	answer := b.bytes
+	if a.translation != nil {
+		if answer, err = a.render(b.bytes); err != nil {
+			a.end(llm.Malformed, fault.From(err))
+			return
+		}
+	}
 	x.record.TTFB = now() - x.record.TS
-	copyAnswerHeader(x.reply.header(), resp.Header, a.upstream)
+	a.answerHeader(resp.Header)
 	a.committed = true
-	if !x.reply.whole(resp.StatusCode, b.bytes) {
+	if !x.reply.whole(resp.StatusCode, answer) {
 		a.state = llm.CutByClient
 	}
 }
@@ -344,11 +365,15 @@ func (x *Exchange) commitHashes(a *attempt) {
 	if x.gateway.SkipHashes {
 		return
 	}
+	x.record.Answer = a.answer
+	if a.translation != nil {
+		a.commitTranslated()
+		return
+	}
 	if a.wrote {
 		sum := wire.Commit(x.body.sum, a.edits)
 		x.record.Forwarded = hex.EncodeToString(sum[:])
 	}
-	x.record.Answer = a.answer
 	var answer [32]byte
 	if _, err := hex.Decode(answer[:], []byte(a.answer)); err != nil || a.answer == "" || !a.committed || a.state == llm.CutByClient {
 		return

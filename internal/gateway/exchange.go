@@ -34,6 +34,8 @@ type Exchange struct {
 	principal  identity.Principal
 	body       *body
 	call       *wire.Call
+	asked      *llm.Request // the call in the shared vocabulary, once it was needed
+	unread     error        // why it cannot be had
 	label      label.Label
 	candidates []route.Candidate
 	room       *journal.Reservation // journal space kept for the outcome
@@ -152,42 +154,48 @@ func (x *Exchange) refuseOwned() error {
 	return nil
 }
 
-// decide labels the request and asks policy about every candidate; the permitted
-// ones remain, in the order they are tried.
+// decide labels the request and asks policy about every candidate; of those that
+// are permitted the ones remain that can be asked this, in the order they are tried.
 func (x *Exchange) decide() error {
 	x.label = x.snapshot.label(x.principal.Project)
 	x.record.Label = x.label.String()
-	var permitted []route.Candidate
-	refused := policy.Decision{}
-	carried := false
+	var able []route.Candidate
+	var denied policy.Decision
+	var uncarried error // why the first permitted candidate cannot be asked
 	for i, t := range x.snapshot.Targets(identity.Model(x.call.Model)) {
 		u := x.snapshot.Upstreams[t.Upstream]
-		if u == nil || u.Kind != x.endpoint.speaks {
+		if u == nil {
 			continue
 		}
-		carried = true
 		x.learn(u)
 		c, _ := x.snapshot.Candidate(t, i)
 		d := policy.Decide(x.facts(c))
-		if d.Effect == policy.Allow {
-			permitted = append(permitted, c)
-			if len(permitted) == 1 {
-				x.record.Effect, x.record.Rules = d.Effect.String(), d.Rules
+		if d.Effect != policy.Allow {
+			if denied.Rules == nil {
+				denied = d
 			}
-		} else if refused.Rules == nil {
-			refused = d
+			continue
+		}
+		if err := x.carries(c); err != nil {
+			uncarried = cmp.Or(uncarried, err)
+			continue
+		}
+		if able = append(able, c); len(able) == 1 {
+			x.record.Effect, x.record.Rules = d.Effect.String(), d.Rules
 		}
 	}
-	if len(permitted) > 0 {
-		x.candidates = route.Order(permitted)
+	switch {
+	case len(able) > 0:
+		x.candidates = route.Order(able)
 		return nil
+	case uncarried != nil:
+		return uncarried
+	case denied.Rules == nil:
+		return fault.New(fault.NotCarried, "")
 	}
-	if !carried {
-		return fault.Newf(fault.NotCarried, "no upstream of the model %q speaks this API", clip(x.call.Model, 128))
-	}
-	x.record.Effect, x.record.Rules = refused.Effect.String(), refused.Rules
+	x.record.Effect, x.record.Rules = denied.Effect.String(), denied.Rules
 	return fault.Newf(fault.PolicyRefused, "no upstream of this model may carry data labelled %s (%s); an operator can ask why, and what to do, with: sallyport policy explain --model %q",
-		x.label, refused.Rules[0], clip(x.call.Model, 128))
+		x.label, denied.Rules[0], clip(x.call.Model, 128))
 }
 
 // facts are what policy is asked about one candidate. An upstream that was

@@ -19,6 +19,7 @@ import (
 	"sallyport/internal/identity"
 	"sallyport/internal/journal"
 	"sallyport/internal/ledger"
+	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
 )
 
@@ -27,8 +28,8 @@ type Config struct {
 	Auth       *auth.Auth
 	Journal    *journal.Journal
 	Ledger     *ledger.Ledger
-	OpenAI     wire.Dialect
-	Anthropic  wire.Dialect
+	Dialects   map[upstream.Kind]wire.Dialect
+	Formats    []wire.Format // between which requests are translated
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Instance   string         // random per process; marks requests that passed here

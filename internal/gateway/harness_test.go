@@ -159,8 +159,10 @@ func newRig(t testing.TB, p plan) *rig {
 	r.openJournal(t, p)
 	r.ledger = ledger.New(price.NewBook(cards))
 	cfg := gateway.Config{
-		Auth: r.auth, Journal: r.journal, Ledger: r.ledger, OpenAI: openai.Dialect{}, Anthropic: anthropic.Dialect{},
-		Logger: logger, Registerer: r.metrics, Instance: "instance0000",
+		Auth: r.auth, Journal: r.journal, Ledger: r.ledger,
+		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}},
+		Formats:  []wire.Format{openai.Chat(), anthropic.Format()},
+		Logger:   logger, Registerer: r.metrics, Instance: "instance0000",
 	}
 	if p.config != nil {
 		p.config(&cfg)
@@ -471,7 +473,7 @@ func formatNamed(name string) format {
 func (f format) call(prompt string) call { return call{path: f.path, body: f.body(f.model, prompt)} }
 
 // anthropic reports whether the format is Anthropic's.
-func (f format) anthropic() bool { return f.up == an }
+func (f format) anthropic() bool { return f.ep == wire.Messages || f.ep == wire.CountTokens }
 
 func quote(s string) string {
 	b, err := json.Marshal(s)

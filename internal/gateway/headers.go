@@ -17,6 +17,7 @@ const (
 	headerReason    = "X-Sallyport-Reason"
 	headerHop       = "X-Sallyport-Hop"
 	headerRetry     = "X-Should-Retry"
+	headerDropped   = "X-Sallyport-Dropped" // what a translation did not carry
 )
 
 // maxHops bounds how many gateways one request may pass, maxHopName how long the

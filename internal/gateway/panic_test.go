@@ -82,7 +82,9 @@ func TestPanic(t *testing.T) {
 			p := twoTargets()
 			p.slots = 1
 			p.config = func(g *gateway.Config) {
-				g.OpenAI, g.Anthropic = trap{g.OpenAI, &at, &spare}, trap{g.Anthropic, &at, &spare}
+				for kind, d := range g.Dialects {
+					g.Dialects[kind] = trap{d, &at, &spare}
+				}
 			}
 			r := newRig(t, p)
 			for _, f := range formats {

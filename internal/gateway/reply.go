@@ -129,17 +129,17 @@ func (p *reply) fault(e *fault.Error) (frame []byte) {
 	clear(h)
 	h["Content-Type"] = []string{"application/json"}
 	h["Content-Length"] = []string{strconv.Itoa(len(b))}
-	h[headerReason] = []string{string(e.Kind.Reason())}
+	h[headerReason] = []string{string(e.Reason())}
 	if e.RetryAfter > 0 {
 		h["Retry-After"] = []string{seconds(min(e.RetryAfter, fault.MaxRetryAfter))}
 	}
 	if !e.Kind.Retryable() {
 		h[headerRetry] = []string{"false"}
 	}
-	if e.Kind == fault.TooLarge || e.Kind == fault.Unauthenticated || e.Kind == fault.RateLimited {
+	if e.Passed == 0 && (e.Kind == fault.TooLarge || e.Kind == fault.Unauthenticated || e.Kind == fault.RateLimited) {
 		h["Connection"] = []string{"close"} // the body was not read
 	}
-	p.begin(e.Kind.Status())
+	p.begin(e.Status())
 	p.write(b)
 	p.ended = true
 	return nil

@@ -120,9 +120,9 @@ func (g *Gateway) handle(e endpoint, as *identity.Principal) http.Handler {
 // parsed with.
 func (g *Gateway) dialect(e endpoint, r *http.Request) wire.Dialect {
 	if e.speaks == upstream.Anthropic || e.name == wire.Models && anthropicClient(r) {
-		return g.Anthropic
+		return g.Dialects[upstream.Anthropic]
 	}
-	return g.OpenAI
+	return g.Dialects[upstream.OpenAI]
 }
 
 // anthropicClient tells which family a client of a shared path belongs to: only

@@ -82,7 +82,7 @@ func (a *attempt) passStream(ctx context.Context, resp *http.Response, watch *wa
 	if p.hash != nil {
 		a.answer = hex.EncodeToString(p.hash.Sum(nil))
 	}
-	if p.settled < p.total || len(p.instead) > 0 {
+	if a.translation == nil && (p.settled < p.total || len(p.instead) > 0) {
 		a.removed = append(a.removed, wire.Edit{Span: wire.Span{Start: p.settled, End: p.total}, With: p.instead})
 	}
 	if a.state == llm.Complete && x.reply.gone() {
@@ -137,7 +137,9 @@ func (p *pump) frame(ev wire.Event) {
 		return
 	}
 	if p.ended { // the answer is complete; what follows changes nothing
-		p.pass(ev.Raw)
+		if a.translation == nil {
+			p.pass(ev.Raw)
+		}
 		return
 	}
 	switch a.follower.Frame(ev) {
@@ -150,8 +152,14 @@ func (p *pump) frame(ev wire.Event) {
 	case wire.FrameContent:
 		p.commit()
 	case wire.FrameEnd:
+		p.carry(ev)
 		p.complete()
+		return
 	case wire.FrameError:
+		if a.translation != nil {
+			p.abort(llm.ErrorFrame, a.failure(http.StatusBadGateway, ev.Data))
+			return
+		}
 		a.end(llm.ErrorFrame, fault.New(fault.UpstreamFailed, "the upstream reported an error"))
 		p.stop = true
 		if !a.committed && !a.exchange.lastCandidate(a) {
@@ -163,7 +171,7 @@ func (p *pump) frame(ev wire.Event) {
 		p.abort(llm.Malformed, fault.New(fault.UpstreamInvalid, ""))
 		return
 	}
-	p.pass(ev.Raw)
+	p.carry(ev)
 	if !a.committed && len(p.out) > maxHeld {
 		p.commit()
 	}
@@ -178,6 +186,10 @@ func (p *pump) pass(raw []byte) {
 // complete notes that the answer is whole.
 func (p *pump) complete() {
 	a := p.a
+	p.finish()
+	if p.stop {
+		return
+	}
 	p.ended = true
 	p.commit()
 	a.state = llm.Complete
@@ -197,7 +209,12 @@ func (p *pump) commit() {
 	a.committed = true
 	x.record.TTFB = now() - x.record.TS
 	if !x.reply.quiet() {
-		copyAnswerHeader(x.reply.header(), p.header, a.upstream)
+		a.answerHeader(p.header)
+	}
+	if t := a.translation; t != nil && t.told != nil {
+		for _, heartbeat := range x.reply.inserts {
+			t.told.Write(heartbeat.With)
+		}
 	}
 }
 
@@ -206,6 +223,9 @@ func (p *pump) flush() {
 	a := p.a
 	if !a.committed || len(p.out) == 0 {
 		return
+	}
+	if a.translation != nil && a.translation.told != nil {
+		a.translation.told.Write(p.out)
 	}
 	if !a.exchange.reply.stream(p.status, p.out) && !p.ended {
 		a.end(llm.CutByClient, fault.New(fault.BadRequest, "the client went away"))
@@ -245,6 +265,9 @@ func (p *pump) tell() {
 	// A client that has only closed its sending half looks as if it had left: for
 	// it, too, the stream must not end as if it were complete.
 	p.instead = a.exchange.reply.fault(f)
+	if t := a.translation; t != nil && t.told != nil {
+		t.told.Write(p.instead)
+	}
 }
 
 // eof ends the stream when the upstream's connection did.

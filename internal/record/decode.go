@@ -191,6 +191,8 @@ func (x *Exchange) parse(p *parser) {
 			x.Effect = p.text()
 		case "dialect":
 			x.Dialect = p.text()
+		case "drop":
+			x.Dropped = p.texts()
 		case "end":
 			x.End = p.integer()
 		case "ep":
@@ -259,6 +261,8 @@ func (x *Exchange) parse(p *parser) {
 			x.TS = p.integer()
 		case "ttfb":
 			x.TTFB = p.integer()
+		case "uep":
+			x.Spoken = p.text()
 		case "umodel":
 			x.Target = p.text()
 		case "up":

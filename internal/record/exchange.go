@@ -55,6 +55,8 @@ type Exchange struct {
 	Amount    int64    `json:"nano"`    // nano-USD, when Money says it is known
 	Card      string   `json:"card"`    // price card id
 	CardHash  string   `json:"cardh"`   // its hash
+	Spoken    string   `json:"uep"`     // endpoint asked upstream when the request was translated; fwd and res are then plain hashes
+	Dropped   []string `json:"drop"`    // JSON pointers into the request to what the translation did not carry
 	Findings  []string `json:"obs"`     // observation codes, such as "usage.implausible"
 }
 
@@ -84,6 +86,7 @@ func (x *Exchange) Append(b []byte, kind Kind) []byte {
 	o.text("counted", x.Counted)
 	o.text("dec", x.Effect)
 	o.text("dialect", x.Dialect)
+	o.texts("drop", x.Dropped)
 	o.integer("end", x.End)
 	o.text("ep", x.Endpoint)
 	o.text("fault", x.Fault)
@@ -118,6 +121,7 @@ func (x *Exchange) Append(b []byte, kind Kind) []byte {
 	o.tries("tries", x.Attempts)
 	o.integer("ts", x.TS)
 	o.integer("ttfb", x.TTFB)
+	o.text("uep", x.Spoken)
 	o.text("umodel", x.Target)
 	o.text("up", x.Upstream)
 	o.text("upres", x.Answer)

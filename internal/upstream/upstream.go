@@ -21,6 +21,7 @@ import (
 
 	"sallyport/internal/identity"
 	"sallyport/internal/label"
+	"sallyport/internal/llm"
 	"sallyport/internal/secret"
 )
 
@@ -47,6 +48,7 @@ type Config struct {
 	AllowPrivate   bool              // may resolve to a private or loopback address though not local
 	ExposeUnlisted bool              // its models are reachable as upstream/model
 	AddUsage       bool              // ask for usage in streams when the client did not
+	Lacks          llm.Features      // what its format can express and it does not understand
 	Models         []string          // known models, where the upstream cannot list them
 	ConnectTimeout time.Duration     // dial and TLS handshake; 10 s when 0
 	IdleTimeout    time.Duration     // of unused connections; 90 s when 0
@@ -122,6 +124,12 @@ func orDefault(d, def time.Duration) time.Duration {
 
 // Host is the host name of the base URL, for operators' eyes only.
 func (u *Upstream) Host() string { return u.base.Hostname() }
+
+// Official reports whether the vendor whose API this is serves it, not one of the
+// many servers that are compatible with it.
+func (u *Upstream) Official() bool {
+	return u.Kind == OpenAI && u.Host() == "api.openai.com" || u.Kind == Anthropic && u.Host() == "api.anthropic.com"
+}
 
 // Close closes idle connections; running requests go on.
 func (u *Upstream) Close() { u.transport.CloseIdleConnections() }

@@ -19,6 +19,9 @@ type messagesRequest struct {
 	Thinking  struct {
 		Type string `json:"type"`
 	} `json:"thinking"`
+	Output struct {
+		Format json.RawMessage `json:"format"`
+	} `json:"output_config"`
 	Temperature json.RawMessage `json:"temperature"`
 	TopP        json.RawMessage `json:"top_p"`
 	TopK        json.RawMessage `json:"top_k"`
@@ -65,7 +68,7 @@ func (q *messagesRequest) prompt() (*prompt, *fault) {
 	if len(q.Messages) == 0 {
 		return nil, invalid("messages: at least one message is required")
 	}
-	p := &prompt{parallel: !q.Choice.Disable, noTools: q.Choice.Type == "none"}
+	p := &prompt{parallel: !q.Choice.Disable, noTools: q.Choice.Type == "none", schema: schemaOf(q.Output.Format)}
 	if q.MaxTokens != nil {
 		p.max = *q.MaxTokens
 	}

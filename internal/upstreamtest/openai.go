@@ -247,8 +247,8 @@ func openAIUsage(b Behaviour, a Answer, in, out string) any {
 		out+"_tokens_details", outDetails, "total_tokens", n(a.Prompt+completion))
 }
 
-// schemaOf finds the schema of a structured answer in response_format or in
-// text.format; any JSON is asked for by an empty schema with type object.
+// schemaOf finds the schema of a structured answer in response_format, text.format
+// or output_config.format; any JSON is asked for by an empty schema with type object.
 func schemaOf(format json.RawMessage) map[string]any {
 	var f struct {
 		Type       string         `json:"type"`

@@ -16,9 +16,9 @@ type step struct {
 	key   []byte
 }
 
-// pointerTo returns the JSON pointer (RFC 6901) of the innermost member or
+// Pointer returns the JSON pointer (RFC 6901) of the innermost member or
 // element that is open after the first upTo bytes, which a scan has accepted.
-func pointerTo(b []byte, upTo int) string {
+func Pointer(b []byte, upTo int) string {
 	var open []step
 	for i := 0; i < upTo; i++ {
 		switch b[i] {

@@ -37,7 +37,7 @@ func Scan(body []byte, lim Limits, names *Names, out []Span) error {
 		return nil
 	}
 	e := fault.Newf(fault.BadRequest, "the request body %s (byte %d)", s.words(), s.at)
-	e.Pointer = pointerTo(body, s.upTo)
+	e.Pointer = Pointer(body, s.upTo)
 	return e
 }
 
@@ -67,7 +67,7 @@ func Lookup(body []byte, obj Span, names *Names, out []Span) error {
 		return nil
 	}
 	e := fault.Newf(fault.BadRequest, "the request body %s (byte %d)", s.words(), s.at)
-	e.Pointer = pointerTo(body, s.upTo)
+	e.Pointer = Pointer(body, s.upTo)
 	return e
 }
 
@@ -132,7 +132,7 @@ type scanner struct {
 
 	why     flaw
 	at      int    // where the flaw is
-	upTo    int    // what pointerTo has to read to name the place
+	upTo    int    // what Pointer has to read to name the place
 	variant string // the name that a key is a variant of
 }
 

@@ -133,3 +133,12 @@ func (Dialect) Fault(_ wire.Endpoint, e *fault.Error, requestID string, frame bo
 	}
 	return b
 }
+
+// Format is how messages are translated.
+func Format() wire.Format {
+	return wire.Format{
+		Endpoint: wire.Messages, Carries: carries, Read: read, Write: write,
+		Decode: func() wire.Decoder { return &decoder{} },
+		Encode: func(a wire.Answering) wire.Encoder { return &encoder{to: a} },
+	}
+}

@@ -120,3 +120,12 @@ func appendOptional(b []byte, s string) []byte {
 	}
 	return wire.AppendString(b, s)
 }
+
+// Chat is how chat completions are translated.
+func Chat() wire.Format {
+	return wire.Format{
+		Endpoint: wire.Chat, Carries: chatCarries, Fit: fit, Read: readChat, Write: writeChat,
+		Decode: func() wire.Decoder { return &chatDecoder{} },
+		Encode: func(a wire.Answering) wire.Encoder { return &chatEncoder{to: a, model: a.Model} },
+	}
+}

@@ -1,0 +1,428 @@
+package anthropic
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+
+	"sallyport/internal/llm"
+	"sallyport/internal/wire"
+)
+
+// carries is what a messages request can express.
+var carries = llm.Set(
+	llm.Tools, llm.ToolChoice, llm.SerialTools, llm.ToolMedia, llm.JSONSchema, llm.StopSequences, llm.ImageData,
+	llm.ImageURL, llm.DocumentData, llm.DocumentURL, llm.Prefill,
+	llm.MaxTokens, llm.Temperature, llm.TopP, llm.TopK, llm.Effort, llm.ThinkingBudget, llm.ThinkingSummary,
+	llm.SealedThinking, llm.CacheControl, llm.ToolStrict, llm.ToolError, llm.User,
+)
+
+// writer writes a request and gathers what it cannot carry.
+type writer struct {
+	*wire.Builder
+	r      *llm.Request
+	target wire.Target
+	lost   []llm.Use
+	max    int64 // tokens of the answer
+}
+
+func (w *writer) lose(f llm.Feature, at int) { w.lost = append(w.lost, llm.Use{Feature: f, At: at}) }
+
+// alter notes that what the request asks for under a feature is carried only in
+// part, or not.
+func (w *writer) alter(f llm.Feature) {
+	for _, u := range w.r.Uses {
+		if u.Feature == f {
+			w.lost = append(w.lost, u)
+		}
+	}
+}
+
+// write implements wire.Format.Write for messages.
+func write(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
+	w := &writer{Builder: wire.NewBuilder(make([]byte, 0, 4096)), r: r, target: t, max: defaultMax(t.Model)}
+	if n, err := strconv.ParseInt(string(r.Options[llm.MaxTokens]), 10, 64); err == nil && n > 0 {
+		w.max = n
+	}
+	w.Open().StrMember("model", t.Model)
+	w.Key("max_tokens").Int(w.max)
+	w.system()
+	w.messages()
+	w.tools()
+	thinks := w.thinking()
+	w.sampling(thinks)
+	if len(r.Stop) > 0 {
+		w.Key("stop_sequences").List()
+		for _, s := range r.Stop {
+			w.Lit(s)
+		}
+		w.EndList()
+	}
+	if user := r.Options[llm.User]; user != nil && t.Carries.Has(llm.User) {
+		w.Key("metadata").Open().Key("user_id").Lit(user).Close()
+	}
+	if r.Stream {
+		w.Key("stream").Bool(true)
+	}
+	return w.Close().Bytes(), w.lost
+}
+
+// defaultMax is the bound on an answer for requests without one, which this API
+// insists on: what every model of a generation allows
+// (platform.claude.com, about-claude/models/overview).
+func defaultMax(model string) int64 {
+	switch {
+	case strings.Contains(model, "claude-3-5"):
+		return 8192
+	case strings.Contains(model, "claude-3-7"):
+		return 32000
+	case strings.Contains(model, "claude-3"), strings.Contains(model, "claude-2"), strings.Contains(model, "claude-instant"):
+		return 4096
+	case strings.Contains(model, "claude"):
+		return 32000
+	}
+	return 8192
+}
+
+// cacheMark writes a mark up to which the prompt is cached.
+func (w *writer) cacheMark(c llm.Cache) {
+	if !c.Marked || !w.target.Carries.Has(llm.CacheControl) {
+		return
+	}
+	w.Key("cache_control").Open().StrMember("type", "ephemeral")
+	if c.Long {
+		w.StrMember("ttl", "1h")
+	}
+	w.Close()
+}
+
+// system writes the instructions: here all of them stand before the messages.
+func (w *writer) system() {
+	parts := w.r.System
+	for _, m := range w.r.Messages {
+		if m.Role == llm.Developer {
+			parts = append(parts[:len(parts):len(parts)], m.Parts...)
+		}
+	}
+	if len(parts) == 1 && !parts[0].Cache.Marked && len(parts[0].Text) > 2 {
+		w.Key("system").Lit(parts[0].Text)
+		return
+	}
+	if begun := w.blocks(parts, false, "system"); begun {
+		w.EndList()
+	}
+}
+
+// blocks writes parts as an array under a key, when any of them says something:
+// this API refuses empty texts. The caller ends the array.
+func (w *writer) blocks(parts []llm.Part, begun bool, key string) bool {
+	for _, p := range parts {
+		if !w.says(p) {
+			continue
+		}
+		if !begun {
+			w.Key(key).List()
+			begun = true
+		}
+		w.block(p)
+	}
+	return begun
+}
+
+// says reports whether a part becomes a block, and notes what is lost when not.
+func (w *writer) says(p llm.Part) bool {
+	switch p.Kind {
+	case llm.Text, llm.Refusal:
+		return len(p.Text) > 2
+	case llm.Thought:
+		if p.Seal.Origin != llm.ByAnthropic || p.Seal.Data == "" {
+			w.lose(llm.SealedThinking, p.At)
+			return false
+		}
+	}
+	return true
+}
+
+// messages writes the turns; neighbours of one speaker become one turn, so that
+// results of tools stand in the turn right after their calls.
+func (w *writer) messages() {
+	w.Key("messages").List()
+	open := false
+	var role llm.Role
+	for _, m := range w.r.Messages {
+		if m.Role == llm.Developer {
+			continue
+		}
+		if open && m.Role != role {
+			w.EndList().Close()
+			open = false
+		}
+		for _, p := range m.Parts {
+			if !w.says(p) {
+				continue
+			}
+			if !open {
+				name := "user"
+				if m.Role == llm.Assistant {
+					name = "assistant"
+				}
+				w.Open().StrMember("role", name).Key("content").List()
+				open, role = true, m.Role
+			}
+			w.block(p)
+		}
+	}
+	if open {
+		w.EndList().Close()
+	}
+	w.EndList()
+}
+
+// block writes one content block.
+func (w *writer) block(p llm.Part) {
+	w.Open()
+	switch p.Kind {
+	case llm.Image:
+		w.StrMember("type", "image")
+		w.source(p.Media)
+	case llm.Document:
+		w.StrMember("type", "document")
+		w.source(p.Media)
+		w.Member("title", p.Media.Name)
+	case llm.ToolCall:
+		w.StrMember("type", "tool_use").StrMember("id", callID(p.Call.ID)).StrMember("name", p.Call.Name).Key("input").Lit(p.Call.Input)
+	case llm.ToolResult:
+		w.StrMember("type", "tool_result").StrMember("tool_use_id", callID(p.Result.ID))
+		if w.blocks(p.Result.Parts, false, "content") {
+			w.EndList()
+		}
+		if p.Result.Failed {
+			w.Key("is_error").Bool(true)
+		}
+	case llm.Thought:
+		if p.Seal.Hidden {
+			w.StrMember("type", "redacted_thinking").StrMember("data", p.Seal.Data)
+			break
+		}
+		w.StrMember("type", "thinking").Key("thinking").Lit(wire.Join(nil, p.Text)).StrMember("signature", p.Seal.Data)
+	default:
+		w.StrMember("type", "text").Key("text").Lit(p.Text)
+	}
+	w.cacheMark(p.Cache)
+	w.Close()
+}
+
+func (w *writer) source(m llm.Media) {
+	w.Key("source").Open()
+	switch {
+	case m.URL != nil:
+		w.StrMember("type", "url").Key("url").Lit(m.URL)
+	case m.Plain != nil:
+		w.StrMember("type", "text").StrMember("media_type", "text/plain").Key("data").Lit(m.Plain)
+	default:
+		w.StrMember("type", "base64").StrMember("media_type", m.MIME).Key("data").Lit(m.Data)
+	}
+	w.Close()
+}
+
+// callID is the id of a call as this API accepts it, of letters, digits, - and _;
+// equal ids stay equal and different ones different.
+func callID(id string) string {
+	fits := func(c rune) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+	}
+	plain := strings.Map(func(c rune) rune {
+		if fits(c) {
+			return c
+		}
+		return '_'
+	}, id)
+	if plain == id && id != "" {
+		return id
+	}
+	h := fnv.New64a()
+	h.Write([]byte(id))
+	return fmt.Sprintf("%s_%016x", plain, h.Sum64())
+}
+
+// emptySchema is for functions without parameters.
+var emptySchema = llm.Lit(`{"type":"object","properties":{}}`)
+
+func (w *writer) tools() {
+	if len(w.r.Tools) == 0 {
+		return
+	}
+	w.Key("tools").List()
+	for _, t := range w.r.Tools {
+		w.Open().StrMember("name", t.Name).Member("description", t.Description).Key("input_schema")
+		if wire.Filled(t.Schema) {
+			w.Lit(t.Schema)
+		} else {
+			w.Lit(emptySchema)
+		}
+		if w.target.Carries.Has(llm.ToolStrict) {
+			w.Member("strict", t.Strict)
+		}
+		w.cacheMark(t.Cache)
+		w.Close()
+	}
+	w.EndList()
+	c := w.r.Choice
+	if c.Mode == llm.ChoiceUnset && !c.Serial {
+		return
+	}
+	w.Key("tool_choice").Open().StrMember("type", [...]string{
+		llm.ChoiceUnset: "auto", llm.ChoiceAuto: "auto", llm.ChoiceNone: "none", llm.ChoiceAny: "any", llm.ChoiceNamed: "tool",
+	}[c.Mode])
+	if c.Mode == llm.ChoiceNamed {
+		w.StrMember("name", c.Name)
+	}
+	if c.Serial && c.Mode != llm.ChoiceNone {
+		w.Key("disable_parallel_tool_use").Bool(true)
+	}
+	w.Close()
+}
+
+// sampling writes the numbers that tune the choice of tokens. With thinking this
+// API accepts none; its temperature ends at 1 where others go on to 2.
+func (w *writer) sampling(thinks bool) {
+	for _, o := range options[1:] {
+		lit := w.r.Options[o.feature]
+		switch {
+		case lit == nil || !w.target.Carries.Has(o.feature):
+			continue
+		case thinks:
+			w.alter(o.feature)
+			continue
+		}
+		if f, err := strconv.ParseFloat(string(lit), 64); o.feature == llm.Temperature && err == nil && f > 1 {
+			w.alter(o.feature)
+			lit = llm.Lit("1")
+		}
+		w.Key(o.name).Lit(lit)
+	}
+}
+
+// budgets are how many tokens each level of thinking may take.
+var budgets = map[llm.Level]int64{
+	llm.LevelMinimal: 1024, llm.LevelLow: 2048, llm.LevelMedium: 8192, llm.LevelHigh: 16384, llm.LevelXHigh: 24576, llm.LevelMax: 31999,
+}
+
+// leastBudget is the smallest that this API accepts.
+const leastBudget = 1024
+
+// thinking writes how much to think and the form of the answer, and reports
+// whether the model will think.
+func (w *writer) thinking() (thinks bool) {
+	level := w.think(&thinks)
+	if level == "" && w.r.Format.Kind != llm.FormatSchema {
+		return thinks
+	}
+	w.Key("output_config").Open()
+	if level != "" {
+		w.StrMember("effort", string(level))
+	}
+	if w.r.Format.Kind == llm.FormatSchema {
+		w.Key("format").Open().StrMember("type", "json_schema").Key("schema").Lit(w.r.Format.Schema).Close()
+	}
+	w.Close()
+	return thinks
+}
+
+// think writes the member thinking and returns the effort to write, if any.
+func (w *writer) think(thinks *bool) llm.Level {
+	t := w.r.Thinking
+	asked := t.Mode == llm.ThinkingByLevel || t.Mode == llm.ThinkingByBudget || t.Mode == llm.ThinkingAdaptive
+	if !asked || !w.target.Carries.Has(llm.Effort) {
+		return ""
+	}
+	if w.r.Choice.Mode == llm.ChoiceAny || w.r.Choice.Mode == llm.ChoiceNamed || !w.mayThink() {
+		w.alter(llm.Effort)
+		w.alter(llm.ThinkingBudget)
+		return ""
+	}
+	*thinks = true
+	if adaptive(w.target.Model) {
+		w.Key("thinking").Open().StrMember("type", "adaptive").Close()
+		switch t.Level {
+		case llm.LevelMinimal:
+			return llm.LevelLow
+		case "", llm.LevelLow, llm.LevelMedium, llm.LevelHigh, llm.LevelMax:
+			return t.Level
+		}
+		return llm.LevelHigh
+	}
+	budget := t.Budget
+	if budget == 0 {
+		budget = budgets[t.Level]
+	}
+	if budget == 0 {
+		budget = budgets[llm.LevelMedium]
+	}
+	if budget >= w.max {
+		budget = w.max / 2
+	}
+	if budget < leastBudget {
+		w.alter(llm.Effort)
+		w.alter(llm.ThinkingBudget)
+		*thinks = false
+		return ""
+	}
+	w.Key("thinking").Open().StrMember("type", "enabled").Key("budget_tokens").Int(budget).Close()
+	return ""
+}
+
+// mayThink reports whether the API would let the model think: the turn that the
+// last results of tools belong to must begin with its own thinking.
+func (w *writer) mayThink() bool {
+	if old(w.target.Model) {
+		return false
+	}
+	for i := len(w.r.Messages) - 1; i >= 0; i-- {
+		m := w.r.Messages[i]
+		if m.Role == llm.Developer {
+			continue
+		}
+		if m.Role != llm.Assistant {
+			if len(m.Parts) > 0 && m.Parts[0].Kind != llm.ToolResult {
+				return true // a new turn
+			}
+			continue
+		}
+		thought := false
+		for _, p := range m.Parts {
+			thought = thought || p.Kind == llm.Thought && p.Seal.Origin == llm.ByAnthropic && p.Seal.Data != ""
+			if p.Kind == llm.ToolCall {
+				return thought
+			}
+		}
+		return true
+	}
+	return true
+}
+
+// old reports whether a model knows no thinking.
+func old(model string) bool {
+	for _, name := range []string{"claude-2", "claude-instant", "claude-3-5", "claude-3-haiku", "claude-3-opus", "claude-3-sonnet"} {
+		if strings.Contains(model, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// adaptive reports whether a model decides itself how much to think: those from
+// version 4.6 on, of which the newest refuse a budget
+// (platform.claude.com, build-with-claude/adaptive-thinking).
+func adaptive(model string) bool {
+	if !strings.Contains(model, "claude-") || strings.Contains(model, "claude-3") {
+		return false
+	}
+	for _, name := range []string{"-4-0", "-4-1", "-4-5", "-4-2025", "-4@2025"} {
+		if strings.Contains(model, name) {
+			return false
+		}
+	}
+	return !strings.HasSuffix(model, "-4")
+}

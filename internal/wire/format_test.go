@@ -1,0 +1,192 @@
+package wire_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"sallyport/internal/fault"
+	"sallyport/internal/llm"
+	"sallyport/internal/wire"
+	"sallyport/internal/wire/anthropic"
+	"sallyport/internal/wire/openai"
+)
+
+// dialects are the formats with what parses their requests.
+var dialects = []struct {
+	wire.Dialect
+	wire.Format
+}{
+	{openai.Dialect{}, openai.Chat()},
+	{anthropic.Dialect{}, anthropic.Format()},
+}
+
+// requests are bodies with as much in them as a format has. Every value that is
+// not a word of the format stands in them once.
+var requests = map[wire.Endpoint][]string{
+	wire.Chat: {
+		`{"model":"m-1","messages":[{"role":"system","content":"sys-1"},{"role":"developer","content":[{"type":"text","text":"dev-1"}]},{"role":"user","name":"name-1","content":[{"type":"text","text":"us\u00e9r-1","cache_control":{"type":"ephemeral","ttl":"1h"}},{"type":"image_url","image_url":{"url":"data:image/png;base64,aW1nMQ==","detail":"low"}},{"type":"image_url","image_url":{"url":"https://pic-1.example/a.png"}},{"type":"file","file":{"filename":"file-1.pdf","file_data":"data:application/pdf;base64,ZG9jMQ=="}}]},{"role":"assistant","content":"ans-1","reasoning_content":"think-1","tool_calls":[{"id":"call_1","type":"function","function":{"name":"fn_1","arguments":"{\"arg-1\":\"val-1\"}"}}]},{"role":"tool","tool_call_id":"call_1","content":"res-1"},{"role":"user","content":"end-1"}],"tools":[{"type":"function","function":{"name":"fn_1","description":"desc-1","strict":true,"parameters":{"type":"object","properties":{"arg-1":{"type":"string","description":"pdesc-1"}}}}}],"tool_choice":{"type":"function","function":{"name":"fn_1"}},"parallel_tool_calls":false,"temperature":0.251,"top_p":0.252,"seed":253,"stop":["stop-1"],"max_tokens":254,"frequency_penalty":0.255,"presence_penalty":0.256,"logit_bias":{"257":258},"user":"user-1","metadata":{"meta-1":"meta-2"},"store":true,"service_tier":"flex","prompt_cache_key":"key-1","verbosity":"low","reasoning_effort":"low","x_unknown":{"x-1":["x-2",261]},"response_format":{"type":"json_schema","json_schema":{"name":"schema_1","description":"sdesc-1","strict":true,"schema":{"type":"object","title":"title-1"}}}}`,
+		`{"model":"m-2","messages":[{"role":"user","content":"a\\\"b\nc\ud83d\ude00"}],"stop":"stop-2","max_completion_tokens":255,"tool_choice":"required","tools":[{"type":"custom","custom":{"name":"fn_2","description":"desc-2","format":{"type":"text"}}}],"stream":true,"stream_options":{"include_usage":true}}`,
+		`{"model":"m-5","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"c291bmQx","format":"mp3"}}]}]}`,
+		`{"model":"m-6","messages":[{"role":"user","content":"user-6"},{"role":"assistant","content":null,"reasoning_details":[{"index":0,"type":"reasoning.text","text":"think-6"},{"index":0,"type":"reasoning.text","signature":"sallyport.anthropic.sig-6"},{"index":1,"type":"reasoning.encrypted","data":"sallyport.anthropic.red-6"}],"tool_calls":[{"id":"call.6","type":"function","function":{"name":"fn_6","arguments":""}}]},{"role":"tool","tool_call_id":"call.6","content":[{"type":"text","text":"res-6"}]}],"reasoning_effort":"high","max_tokens":9000}`,
+	},
+	wire.Messages: {
+		`{"model":"m-3","max_tokens":301,"system":[{"type":"text","text":"sys-3","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":[{"type":"text","text":"user-3"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aW1nMw=="}},{"type":"image","source":{"type":"url","url":"https://pic-3.example/"}},{"type":"document","title":"title-3","source":{"type":"base64","media_type":"application/pdf","data":"ZG9jMw=="}},{"type":"document","source":{"type":"text","media_type":"text/plain","data":"plain-3"}}]},{"role":"assistant","content":[{"type":"thinking","thinking":"think-3","signature":"sig-3"},{"type":"redacted_thinking","data":"red-3"},{"type":"text","text":"ans-3"},{"type":"tool_use","id":"toolu_3","name":"fn_3","input":{"arg-3":"val-3"}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_3","is_error":true,"content":[{"type":"text","text":"res-3"},{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"cmVzaW1n"}}]}]}],"tools":[{"name":"fn_3","description":"desc-3","strict":true,"input_schema":{"type":"object","properties":{"arg-3":{"type":"string"}}}}],"tool_choice":{"type":"any","disable_parallel_tool_use":true},"temperature":0.302,"top_p":0.303,"top_k":304,"stop_sequences":["stop-3"],"metadata":{"user_id":"user-id-3"},"service_tier":"standard_only","thinking":{"type":"enabled","budget_tokens":305},"output_config":{"effort":"high","format":{"type":"json_schema","schema":{"type":"object","title":"title-4"}}},"x_unknown":"x-3"}`,
+		`{"model":"m-4","max_tokens":401,"system":"sys-4","messages":[{"role":"user","content":"user-4"}],"stream":true}`,
+	},
+}
+
+// leaves calls f with every string and number in a value and the JSON pointer to it.
+func leaves(v any, at string, f func(pointer, leaf string)) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			leaves(e, at+"/"+k, f)
+		}
+	case []any:
+		for i, e := range v {
+			leaves(e, fmt.Sprintf("%s/%d", at, i), f)
+		}
+	case string:
+		f(at, v)
+	case json.Number:
+		f(at, v.String())
+	}
+}
+
+func decode(t testing.TB, b []byte) any {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(string(b)))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		t.Fatalf("%v in %s", err, b)
+	}
+	return v
+}
+
+// everything is all text of a body, with that of JSON inside of strings.
+func everything(t testing.TB, b []byte) string {
+	var all strings.Builder
+	leaves(decode(t, b), "", func(_, leaf string) {
+		all.WriteString(leaf + "\n")
+		var inner any
+		if strings.HasPrefix(leaf, "{") && json.Unmarshal([]byte(leaf), &inner) == nil {
+			leaves(inner, "", func(_, l string) { all.WriteString(l + "\n") })
+		}
+	})
+	return all.String()
+}
+
+// words of the formats: they are understood or not, and a writer has its own.
+func isWord(pointer, leaf string) bool {
+	switch pointer[strings.LastIndexByte(pointer, '/')+1:] {
+	case "role", "type", "model", "effort", "reasoning_effort", "budget_tokens", "ttl", "media_type", "format", "tool_choice", "tool_call_id", "tool_use_id", "id", "signature":
+		return true
+	}
+	return len(leaf) < 3
+}
+
+// inside is the part of a data URL that other formats carry.
+func inside(leaf string) string {
+	if _, data, ok := strings.Cut(leaf, ";base64,"); ok {
+		return data
+	}
+	return strings.TrimPrefix(leaf, "sallyport.anthropic.")
+}
+
+// carriesAll checks that every leaf of a request is in what it was translated to,
+// or that a use says it was dropped.
+func carriesAll(t testing.TB, body, out []byte, lost []llm.Use) {
+	t.Helper()
+	dropped := make([]string, 0, len(lost))
+	for _, use := range lost {
+		dropped = append(dropped, wire.Pointer(body, use.At))
+	}
+	all := everything(t, out)
+	leaves(decode(t, body), "", func(pointer, leaf string) {
+		if isWord(pointer, leaf) {
+			return
+		}
+		for _, d := range dropped {
+			if pointer == d || strings.HasPrefix(pointer, d+"/") {
+				return
+			}
+		}
+		var inner any
+		if strings.HasPrefix(leaf, "{") && json.Unmarshal([]byte(leaf), &inner) == nil {
+			return // its leaves stand in the other
+		}
+		if !strings.Contains(all, inside(leaf)) {
+			t.Errorf("%s %q is neither carried nor told as dropped (%v) in %.300s", pointer, leaf, dropped, out)
+		}
+	})
+}
+
+// pair is where a request came from and what it became.
+type pair struct{ from, to wire.Endpoint }
+
+// translate does what the gateway does, checks what comes out, and counts.
+func translate(t testing.TB, body []byte, done map[pair]int) {
+	t.Helper()
+	for _, from := range dialects {
+		if _, err := from.Parse(from.Endpoint, body, wire.Limits{Depth: 64}); err != nil {
+			continue
+		}
+		r, err := from.Read(body)
+		if err != nil {
+			if fault.From(err).Kind != fault.BadRequest {
+				t.Fatalf("%v for %s", err, body)
+			}
+			continue
+		}
+		for _, to := range dialects {
+			for _, model := range []string{"m", "gpt-5-mini", "gpt-4o", "claude-3-opus", "claude-sonnet-4-5", "claude-opus-5"} {
+				target := wire.Target{Model: model, Carries: to.For(model, 0)}
+				lost := r.Lost(target.Carries)
+				meant := true
+				for _, use := range lost {
+					if use.At < 0 || use.At >= len(body) {
+						t.Fatalf("a use at %d of %d", use.At, len(body))
+					}
+					meant = meant && use.Feature.Tunes()
+				}
+				if !meant {
+					continue // refused
+				}
+				out, more := to.Write(r, target)
+				if _, err := to.Parse(to.Endpoint, out, wire.Limits{Depth: 80}); err != nil {
+					t.Fatalf("%v: %s became %s", err, body, out)
+				}
+				carriesAll(t, body, out, append(lost, more...))
+				done[pair{from.Endpoint, to.Endpoint}]++
+			}
+		}
+	}
+}
+
+func TestEveryLeafIsCarriedOrTold(t *testing.T) {
+	done := map[pair]int{}
+	for _, list := range requests {
+		for _, body := range list {
+			translate(t, []byte(body), done)
+		}
+	}
+	for _, from := range dialects {
+		for _, to := range dialects {
+			if done[pair{from.Endpoint, to.Endpoint}] < 6 {
+				t.Errorf("%s to %s: %d translations", from.Endpoint, to.Endpoint, done[pair{from.Endpoint, to.Endpoint}])
+			}
+		}
+	}
+}
+
+func FuzzTranslate(f *testing.F) {
+	for _, list := range requests {
+		for _, body := range list {
+			f.Add([]byte(body))
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte) { translate(t, body, map[pair]int{}) })
+}
