@@ -17,6 +17,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/label"
+	"sallyport/internal/llm"
 	"sallyport/internal/price"
 	"sallyport/internal/store"
 	"sallyport/internal/upstream"
@@ -109,7 +110,7 @@ func settings(ctx context.Context, c config.Upstream) (upstream.Config, error) {
 	set := upstream.Config{
 		Name: identity.Upstream(c.Name), Kind: upstream.Kind(c.Kind), BaseURL: c.BaseURL, Key: c.Key.Secret(),
 		Class: c.Class, Provider: c.Provider, Proxy: c.Proxy, AllowPrivate: c.AllowPrivate,
-		ExposeUnlisted: c.ExposeUnlisted, AddUsage: c.AddUsage != nil && *c.AddUsage, Models: c.Models,
+		ExposeUnlisted: c.ExposeUnlisted, AddUsage: c.AddUsage != nil && *c.AddUsage, Models: c.Models, Lacks: llm.Set(c.Lacks...),
 		ConnectTimeout: time.Duration(c.Timeouts.Connect), IdleTimeout: time.Duration(c.Timeouts.Idle),
 		FirstFrame: time.Duration(c.Timeouts.FirstFrame), Stall: time.Duration(c.Timeouts.Stall), Total: time.Duration(c.Timeouts.Total),
 	}
@@ -156,6 +157,7 @@ func insideOnly(ctx context.Context, c config.Upstream) error {
 func snapshot(cfg *config.Config, ups map[identity.Upstream]*upstream.Upstream) *gateway.Snapshot {
 	s := &gateway.Snapshot{
 		Hash: cfg.Hash(), Upstreams: ups, Label: cfg.DefaultLabel,
+		DropMeaning: cfg.Translation.Meaning == config.Drop, RejectTuning: cfg.Translation.Tuning == config.Reject,
 		Models: map[identity.Model][]gateway.Target{}, Labels: map[identity.ProjectID]label.Label{},
 		Limits: gateway.Limits{
 			Body: int64(cfg.Limits.Body), Depth: cfg.Limits.Depth, Answer: int64(cfg.Limits.Answer), Event: int(cfg.Limits.Event),

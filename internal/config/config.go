@@ -14,6 +14,7 @@ import (
 	"net/netip"
 
 	"sallyport/internal/label"
+	"sallyport/internal/llm"
 )
 
 // Config is one effective configuration: what the file says, with every absent
@@ -39,6 +40,8 @@ type Config struct {
 	Upstreams []Upstream `json:"upstreams,omitzero"`
 	// Public model names and the upstreams that serve them.
 	Models map[string]Model `json:"models,omitzero"`
+	// What happens to what the API of an upstream cannot express, of requests that come in another one.
+	Translation Translation `json:"translation,omitzero"`
 	// Bounds on requests and answers.
 	Limits Limits `json:"limits,omitzero"`
 	// How long things may take, for every upstream that does not say otherwise.
@@ -133,7 +136,26 @@ type Upstream struct {
 	AllowPrivate bool `json:"allow_private,omitzero"`
 	// Models that it offers, for servers that cannot list them.
 	Models []string `json:"models,omitzero"`
+	// What the server does not understand though its API can express it, such as image_url or json_schema: requests of other APIs that need it are not translated for this upstream, and what only tunes is left out. docs/translation.md lists the names.
+	Lacks []llm.Feature `json:"lacks,omitzero"`
 }
+
+// Translation says what happens to what the API of an upstream cannot express.
+type Translation struct {
+	// What changes the meaning of the answer, such as tools, schemas and images: reject (the default) answers 400 and names it, drop leaves it out and lists it in x-sallyport-dropped.
+	Meaning Uncarried `json:"meaning,omitzero" jsonschema:"enum=reject,enum=drop"`
+	// What tunes the answer, such as penalties and seeds: drop (the default) or reject.
+	Tuning Uncarried `json:"tuning,omitzero" jsonschema:"enum=reject,enum=drop"`
+}
+
+// Uncarried is what happens to what cannot be carried.
+type Uncarried string
+
+// The ways.
+const (
+	Reject Uncarried = "reject"
+	Drop   Uncarried = "drop"
+)
 
 // Model is one public model name.
 type Model struct {

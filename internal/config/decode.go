@@ -59,6 +59,15 @@ var scalars = map[reflect.Type]scalar{
 			return c, nil
 		}), "write local, in-region, vetted or any",
 	},
+	reflect.TypeFor[llm.Feature](): {
+		wrap(func(s string) (llm.Feature, error) {
+			f, ok := llm.ParseFeature(s)
+			if !ok {
+				return f, fmt.Errorf("is not a feature of requests")
+			}
+			return f, nil
+		}), "write a name of docs/translation.md, such as image_url or json_schema",
+	},
 	reflect.TypeFor[netip.Prefix](): {
 		wrap(func(s string) (netip.Prefix, error) {
 			p, err := netip.ParsePrefix(s)

@@ -103,6 +103,14 @@ func valueSchema(t reflect.Type) *jsonschema.Schema {
 		return names("public", "internal", "confidential", "restricted")
 	case reflect.TypeFor[label.Class]():
 		return names("local", "in-region", "vetted", "any")
+	case reflect.TypeFor[llm.Feature]():
+		var all []string
+		for f := range llm.NumFeatures {
+			if name := f.String(); name != "" {
+				all = append(all, name)
+			}
+		}
+		return names(all...)
 	case reflect.TypeFor[Rates]():
 		s := &jsonschema.Schema{Type: "object", Properties: jsonschema.NewProperties(), AdditionalProperties: jsonschema.FalseSchema}
 		for class := range llm.NumClasses {

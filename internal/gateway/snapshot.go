@@ -20,6 +20,12 @@ type Snapshot struct {
 	Label     label.Label                        // default label of every other project
 	Limits    Limits
 
+	// What happens to requests whose upstream speaks another format, which cannot
+	// express all that they ask for. By default what changes an answer's meaning is
+	// refused, and what tunes it is dropped and told.
+	DropMeaning  bool
+	RejectTuning bool
+
 	// Quarantined upstreams are out of routing; the reason is told to operators.
 	Quarantined map[identity.Upstream]string
 }

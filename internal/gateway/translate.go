@@ -66,14 +66,25 @@ func (x *Exchange) carries(c route.Candidate) error {
 	if err != nil {
 		return err
 	}
-	for _, use := range r.Lost(to.For(c.Model, u.Lacks)) {
-		if !use.Feature.Tunes() {
+	target := writeFor(to, u, c)
+	lost := r.Lost(target.Carries)
+	if x.snapshot.RejectTuning {
+		_, more := to.Write(r.Less(target.Carries), target)
+		lost = append(lost, more...)
+	}
+	for _, use := range lost {
+		if use.Feature.Tunes() && x.snapshot.RejectTuning || !use.Feature.Tunes() && !x.snapshot.DropMeaning {
 			e := fault.Newf(fault.NotCarried, "the API of this model's upstream cannot express this (%s)", use.Feature)
 			e.Pointer = wire.Pointer(x.body.bytes, use.At)
 			return e
 		}
 	}
 	return nil
+}
+
+// writeFor is what a request is written for that goes to a candidate.
+func writeFor(to wire.Format, u *upstream.Upstream, c route.Candidate) wire.Target {
+	return wire.Target{Model: c.Model, Carries: to.For(c.Model, u.Lacks), Vendor: u.Official()}
 }
 
 // neutral is the request in the vocabulary that all formats share, read once.
@@ -97,14 +108,14 @@ func (a *attempt) translate() error {
 	if err != nil {
 		return err
 	}
-	target := wire.Target{Model: a.candidate.Model, Carries: to.For(a.candidate.Model, a.upstream.Lacks), Vendor: a.upstream.Official()}
+	target := writeFor(to, a.upstream, a.candidate)
 	t := &translation{
 		to: to, path: native[a.upstream.Kind].path, decoder: to.Decode(),
 		encoder: from.Encode(wire.Answering{
 			ID: x.record.RID, Created: x.record.TS / 1e6, Model: x.call.Model, Usage: x.call.UsageAsked, Request: r,
 		}),
 	}
-	t.body, t.dropped = to.Write(r, target)
+	t.body, t.dropped = to.Write(r.Less(target.Carries), target)
 	t.dropped = append(r.Lost(target.Carries), t.dropped...)
 	if !x.gateway.SkipHashes {
 		t.told = sha256.New()

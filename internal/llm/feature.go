@@ -5,80 +5,119 @@ package llm
 // and always told; nothing is lost silently.
 type Feature uint8
 
-// The features that change what an answer means. Dropping one would hand the
-// client something else than it asked for.
+// The features that change what an answer means; featureTexts says what each is.
+// Dropping one would hand the client something else than it asked for.
 const (
-	Tools         Feature = iota // functions that the client runs
-	CustomTools                  // tools whose input is free text
-	HostedTools                  // tools that the provider runs
-	ToolChoice                   // a demand to use tools, none, or a certain one
-	AllowedTools                 // a choice limited to a list of tools
-	SerialTools                  // at most one call in an answer
-	ToolMedia                    // images or documents in a tool's result
-	JSONObject                   // an answer that is some JSON object
-	JSONSchema                   // an answer that follows a schema
-	StopSequences                // texts that end the answer
-	Choices                      // more than one answer
-	Logprobs                     // probabilities of the answer's tokens
-	ImageData                    // images in the request
-	ImageURL                     // images that the provider fetches
-	AudioInput                   // sound in the request
-	VideoInput                   // moving pictures in the request
-	DocumentData                 // documents in the request
-	DocumentURL                  // documents that the provider fetches
-	FileID                       // files that the provider keeps
-	MediaOutput                  // answers that are not text
-	Prefill                      // an answer that goes on from the text given
-	Citations                    // answers that name their sources
-	StoredState                  // turns, prompts or caches that the provider keeps
-	ForeignPart                  // a part of a message that only its own format knows
+	Tools Feature = iota
+	CustomTools
+	HostedTools
+	ToolChoice
+	AllowedTools
+	SerialTools
+	ToolMedia
+	JSONObject
+	JSONSchema
+	StopSequences
+	Choices
+	Logprobs
+	ImageData
+	ImageURL
+	AudioInput
+	VideoInput
+	DocumentData
+	DocumentURL
+	FileID
+	MediaOutput
+	Prefill
+	Citations
+	StoredState
+	ForeignPart
 
 	firstTuning // not a feature: those from here on tune
 
 	// The features that tune an answer, its price or its bookkeeping.
-	MaxTokens       // a bound on the answer's length
-	Temperature     // randomness
-	TopP            // nucleus
-	TopK            // candidates of each token
-	Seed            // repeatable randomness
-	Penalties       // against repetition
-	LogitBias       // for or against certain tokens
-	Effort          // how much to think, in words
-	ThinkingBudget  // how much to think, in tokens
-	ThinkingSummary // whether and how thinking is told
-	SealedThinking  // earlier thinking that only its provider can read or verify
-	Verbosity       // how much to say
-	Prediction      // an expected answer
-	CacheControl    // what the provider's cache shall keep, where and how long
-	CacheKey        // which requests share a cache
-	SchemaName      // the name and the description of the answer's schema
-	ToolStrict      // calls that follow their schema exactly
-	ToolError       // that a tool failed
-	ImageDetail     // how closely to look at an image
-	Names           // who of several speaks
-	User            // for whom the request is made
-	Metadata        // the client's own notes
-	Store           // that the provider keeps the answer
-	ServiceTier     // the provider's queue
-	Safety          // the provider's content filters
-	Unknown         // a member that is not in the vocabulary
-	NumFeatures     // how many features there are; not a feature
+	MaxTokens
+	Temperature
+	TopP
+	TopK
+	Seed
+	Penalties
+	LogitBias
+	Effort
+	ThinkingBudget
+	ThinkingSummary
+	SealedThinking
+	Verbosity
+	Prediction
+	CacheControl
+	CacheKey
+	SchemaName
+	ToolStrict
+	ToolError
+	ImageDetail
+	Names
+	User
+	Metadata
+	Store
+	ServiceTier
+	Safety
+	Unknown
+	NumFeatures // how many features there are; not a feature
 )
 
-// featureNames are stable: they are stored in records and shown in errors.
-var featureNames = [NumFeatures]string{
-	Tools: "tools", CustomTools: "custom_tools", HostedTools: "hosted_tools", ToolChoice: "tool_choice",
-	AllowedTools: "allowed_tools", SerialTools: "serial_tools", ToolMedia: "tool_media", JSONObject: "json_object",
-	JSONSchema: "json_schema", StopSequences: "stop_sequences", Choices: "choices", Logprobs: "logprobs",
-	ImageData: "image_data", ImageURL: "image_url", AudioInput: "audio_input", VideoInput: "video_input",
-	DocumentData: "document_data", DocumentURL: "document_url", FileID: "file_id", MediaOutput: "media_output",
-	Prefill: "prefill", Citations: "citations", StoredState: "stored_state", ForeignPart: "foreign_part", firstTuning: "",
-	MaxTokens: "max_tokens", Temperature: "temperature", TopP: "top_p", TopK: "top_k", Seed: "seed",
-	Penalties: "penalties", LogitBias: "logit_bias", Effort: "effort", ThinkingBudget: "thinking_budget",
-	ThinkingSummary: "thinking_summary", SealedThinking: "sealed_thinking", Verbosity: "verbosity",
-	Prediction: "prediction", CacheControl: "cache_control", CacheKey: "cache_key", SchemaName: "schema_name", ToolStrict: "tool_strict",
-	ToolError: "tool_error", ImageDetail: "image_detail", Names: "names", User: "user", Metadata: "metadata",
-	Store: "store", ServiceTier: "service_tier", Safety: "safety", Unknown: "unknown",
+// featureTexts are the stable names, which are stored in records and written in
+// configurations, and what they stand for.
+var featureTexts = [NumFeatures]struct{ name, about string }{
+	Tools:           {"tools", "functions that the client runs"},
+	CustomTools:     {"custom_tools", "tools whose input is free text"},
+	HostedTools:     {"hosted_tools", "tools that the provider runs"},
+	ToolChoice:      {"tool_choice", "a demand to use tools, none, or a certain one"},
+	AllowedTools:    {"allowed_tools", "a choice limited to a list of tools"},
+	SerialTools:     {"serial_tools", "at most one call in an answer"},
+	ToolMedia:       {"tool_media", "images or documents in a tool's result"},
+	JSONObject:      {"json_object", "an answer that is some JSON object"},
+	JSONSchema:      {"json_schema", "an answer that follows a schema"},
+	StopSequences:   {"stop_sequences", "texts that end the answer"},
+	Choices:         {"choices", "more than one answer"},
+	Logprobs:        {"logprobs", "probabilities of the answer's tokens"},
+	ImageData:       {"image_data", "images in the request"},
+	ImageURL:        {"image_url", "images that the provider fetches"},
+	AudioInput:      {"audio_input", "sound in the request"},
+	VideoInput:      {"video_input", "moving pictures in the request"},
+	DocumentData:    {"document_data", "documents in the request"},
+	DocumentURL:     {"document_url", "documents that the provider fetches"},
+	FileID:          {"file_id", "files that the provider keeps"},
+	MediaOutput:     {"media_output", "answers that are not text"},
+	Prefill:         {"prefill", "an answer that goes on from the text given"},
+	Citations:       {"citations", "answers that name their sources"},
+	StoredState:     {"stored_state", "turns, prompts or caches that the provider keeps"},
+	ForeignPart:     {"foreign_part", "a part of a message that only its own format knows"},
+	MaxTokens:       {"max_tokens", "a bound on the answer's length"},
+	Temperature:     {"temperature", "randomness"},
+	TopP:            {"top_p", "nucleus"},
+	TopK:            {"top_k", "candidates of each token"},
+	Seed:            {"seed", "repeatable randomness"},
+	Penalties:       {"penalties", "against repetition"},
+	LogitBias:       {"logit_bias", "for or against certain tokens"},
+	Effort:          {"effort", "how much to think, in words"},
+	ThinkingBudget:  {"thinking_budget", "how much to think, in tokens"},
+	ThinkingSummary: {"thinking_summary", "whether and how thinking is told"},
+	SealedThinking:  {"sealed_thinking", "earlier thinking that only its provider can read or verify"},
+	Verbosity:       {"verbosity", "how much to say"},
+	Prediction:      {"prediction", "an expected answer"},
+	CacheControl:    {"cache_control", "what the provider's cache shall keep, where and how long"},
+	CacheKey:        {"cache_key", "which requests share a cache"},
+	SchemaName:      {"schema_name", "the name and the description of the answer's schema"},
+	ToolStrict:      {"tool_strict", "calls that follow their schema exactly"},
+	ToolError:       {"tool_error", "that a tool failed"},
+	ImageDetail:     {"image_detail", "how closely to look at an image"},
+	Names:           {"names", "who of several speaks"},
+	User:            {"user", "for whom the request is made"},
+	Metadata:        {"metadata", "the client's own notes"},
+	Store:           {"store", "that the provider keeps the answer"},
+	ServiceTier:     {"service_tier", "the provider's queue"},
+	Safety:          {"safety", "the provider's content filters"},
+	Unknown:         {"unknown", "a member that is not in the vocabulary"},
 }
 
 // String returns the stable name of the feature, such as "json_schema".
@@ -86,8 +125,24 @@ func (f Feature) String() string {
 	if f >= NumFeatures {
 		return "invalid"
 	}
-	return featureNames[f]
+	return featureTexts[f].name
 }
+
+// About says what the feature is, for people.
+func (f Feature) About() string { return featureTexts[min(f, NumFeatures-1)].about }
+
+// ParseFeature finds a feature by its stable name.
+func ParseFeature(name string) (Feature, bool) {
+	for i, f := range featureTexts {
+		if f.name == name && name != "" {
+			return Feature(i), true
+		}
+	}
+	return 0, false
+}
+
+// MarshalText implements encoding.TextMarshaler with the stable name.
+func (f Feature) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
 // Tunes reports whether an answer without the feature still means the same.
 func (f Feature) Tunes() bool { return f > firstTuning && f < NumFeatures }

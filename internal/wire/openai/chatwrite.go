@@ -10,7 +10,7 @@ import (
 // chatCarries is what a chat request can express.
 var chatCarries = llm.Set(
 	llm.Tools, llm.CustomTools, llm.ToolChoice, llm.SerialTools, llm.ToolMedia, llm.JSONObject, llm.JSONSchema,
-	llm.StopSequences, llm.ImageData, llm.ImageURL, llm.AudioInput, llm.DocumentData,
+	llm.StopSequences, llm.Choices, llm.ImageData, llm.ImageURL, llm.AudioInput, llm.DocumentData,
 	llm.MaxTokens, llm.Temperature, llm.TopP, llm.Seed, llm.Penalties, llm.LogitBias, llm.Effort, llm.ThinkingBudget,
 	llm.SealedThinking, llm.Verbosity, llm.Prediction, llm.CacheKey, llm.SchemaName, llm.ToolStrict, llm.ImageDetail, llm.Names,
 	llm.User, llm.Metadata, llm.ServiceTier,
