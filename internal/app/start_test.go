@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -282,6 +283,14 @@ func TestRemoteModels(t *testing.T) {
 		}
 	}
 	ask{base: i.data, key: i.key, model: "box/away", text: "x"}.want(t, 403)
+	prices := map[string]string{}
+	for _, m := range i.models() {
+		prices[m.Name] = m.Price
+	}
+	want := map[string]string{"box/here": "declared 0", "box/away": "unknown", "box/gpt-oss:120b-cloud": "unknown"}
+	if !maps.Equal(prices, want) {
+		t.Errorf("prices %v, want %v", prices, want)
+	}
 }
 
 // TestLocalMeansInside: class local is not believed of a public address.
