@@ -50,7 +50,12 @@ func TestBeyondLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Listen, o.AdminListen = "0.0.0.0:0", "0.0.0.0:0"
-	start(t, o)
+	second := start(t, o)
+	for _, a := range []net.Addr{second.DataAddr, second.AdminAddr} {
+		if !strings.HasPrefix(a.String(), "0.0.0.0:") {
+			t.Errorf("an IPv4 address to listen on became %s", a)
+		}
+	}
 }
 
 // TestFirstStart: without a configuration and without a model it says what to do,
