@@ -58,6 +58,17 @@ func TestBeyondLoopback(t *testing.T) {
 	}
 }
 
+// TestNoHashesIsOnRecord: what a benchmark leaves out, nobody leaves out unseen.
+func TestNoHashesIsOnRecord(t *testing.T) {
+	t.Parallel()
+	o := options(t.TempDir(), "")
+	o.Env = func(name string) (string, bool) { return "1", name == "SALLYPORT_BENCH_NO_HASH" }
+	i := start(t, o)
+	if notes := startNotes(t, i.App); len(notes) != 1 || notes[0] != "hashes.off" || !strings.Contains(i.logs.String(), `"alert":true`) {
+		t.Errorf("notes %v, log %s", notes, i.logs)
+	}
+}
+
 // TestFirstStart: without a configuration and without a model it says what to do,
 // and secrets go to files that only the owner can read.
 func TestFirstStart(t *testing.T) {
