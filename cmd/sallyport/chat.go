@@ -32,6 +32,7 @@ func chatCommand(f *flags) *cobra.Command {
 // needs no key, and then shows what the exchange took.
 func chat(cmd *cobra.Command, f *flags, model, text string) error {
 	ctx := cmd.Context()
+	f.founds = true // with a provider's key in the environment it needs nothing else
 	c, err := f.connect(ctx)
 	if err != nil {
 		return err

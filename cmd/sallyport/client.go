@@ -28,7 +28,8 @@ type client struct {
 const maxAnswer = 256 << 20
 
 // connect finds the running gateway of the data folder, or opens the folder in
-// this process when there is none.
+// this process when there is none. A folder that was never used is opened only
+// for a verb that founds one.
 func (f *flags) connect(ctx context.Context) (*client, error) {
 	dir, err := f.dataDir()
 	if err != nil {
@@ -42,6 +43,9 @@ func (f *flags) connect(ctx context.Context) (*client, error) {
 		return newClient(path, func() {}), nil
 	case errors.Is(err, os.ErrPermission):
 		return nil, &exitError{exitAuth, "the data folder " + dir + " belongs to another user; run this as that user, or name another folder with --data"}
+	}
+	if !f.founds && !app.Founded(dir) {
+		return nil, errors.New("the folder " + dir + " holds no data of Sallyport; name another one with --data, or start with: sallyport serve --data " + dir)
 	}
 	a, err := app.New(ctx, app.Options{
 		ConfigFile: f.config, Data: dir, Version: version(), Env: os.LookupEnv, Notice: io.Discard, SocketOnly: true,

@@ -29,6 +29,7 @@ func keysNew(f *flags) *cobra.Command {
 					want.Models = append(want.Models, identity.Model(m))
 				}
 			}
+			f.founds = true
 			k, err := ask[console.Key](cmd.Context(), f, "POST", "/keys", want)
 			if err != nil {
 				return err
@@ -135,6 +136,7 @@ func adminNew(f *flags) *cobra.Command {
 	c := &cobra.Command{
 		Use: "new --name N --role R", Short: "Make an administrator; the credential is shown once", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.founds = true
 			a, err := ask[console.Admin](cmd.Context(), f, "POST", "/admins", want)
 			if err != nil {
 				return err

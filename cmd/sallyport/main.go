@@ -67,6 +67,10 @@ type flags struct {
 	data   string
 	config string
 	json   bool
+
+	// founds is set by verbs that make a data folder where none is. Every other verb
+	// would report on an empty one: no spending, no finding.
+	founds bool
 }
 
 func (f *flags) output(cmd *cobra.Command) output { return output{cmd.OutOrStdout(), f.json} }
@@ -80,7 +84,9 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		Version:       version(),
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err.Error()} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &exitError{exitUsage, err.Error() + "; see: " + cmd.CommandPath() + " --help"}
+	})
 	p := root.PersistentFlags()
 	p.StringVar(&f.data, "data", "", "data folder (default ./data, or what the configuration says)")
 	p.StringVar(&f.config, "config", "", "configuration file")

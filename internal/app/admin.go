@@ -50,7 +50,7 @@ func (a *App) models() []console.Model {
 // priceOf is the price of a target in USD per million tokens, input and output.
 func (a *App) priceOf(t gateway.Target) string {
 	p := a.parts.Load()
-	provider := p.settings[t.Upstream].Provider
+	provider := p.upstreams[t.Upstream].Payee(t.Model)
 	if provider == price.Local {
 		return "declared 0"
 	}

@@ -185,6 +185,10 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 		Logger:   a.log, Registerer: a.registry, Instance: instance, TrustProxy: a.config.BehindProxy, SkipHashes: a.skipHashes(),
 	}, p.snapshot)
 	a.console = a.newConsole()
+	if a.skipHashes() {
+		a.log.Error("bodies are not committed to: SALLYPORT_BENCH_NO_HASH is set, which is for benchmarks", "alert", true)
+		notes = append(notes, "hashes.off")
+	}
 	if err := a.recordStart(notes); err != nil {
 		return a, err
 	}

@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -47,7 +49,9 @@ func (a *App) doctor(ctx context.Context) []console.Check {
 	}
 	add("models", some(len(a.models()) > 0, "no model is served"), fmt.Sprintf("%d models", len(a.models())), noModelFix)
 	s := a.gateway.Snapshot()
-	for name, u := range a.parts.Load().upstreams {
+	ups := a.parts.Load().upstreams
+	for _, name := range slices.Sorted(maps.Keys(ups)) {
+		u := ups[name]
 		t, _ := a.test(ctx, string(name))
 		add("upstream "+string(name), some(t.OK, t.Error), fmt.Sprintf("answers in %d ms, %d models, class %s", t.Millis, t.Models, u.Class), "sallyport upstreams test "+string(name))
 		if u.Class == label.Any && s.Label > label.Public {

@@ -59,6 +59,14 @@ func OpenFolder(dir string) (*Folder, error) {
 	return f, nil
 }
 
+// Founded reports whether a data folder was used before.
+func Founded(dir string) bool {
+	return slices.ContainsFunc([]string{lockFile, "sallyport.db", "journal"}, func(name string) bool {
+		_, err := os.Lstat(filepath.Join(dir, name))
+		return !errors.Is(err, os.ErrNotExist)
+	})
+}
+
 // private closes a folder that others may enter. It changes the mode of a folder
 // that is Sallyport's, or empty, and of no other: what was named may be one that
 // the whole machine needs, such as /tmp.

@@ -29,7 +29,7 @@ func (a *App) serve(name, addr string, files *config.TLS, behind []netip.Prefix,
 			return nil, fmt.Errorf("%s listener on %s: beyond loopback an administrator must exist first; run: sallyport admin new --name NAME --role admin --data %s", name, addr, a.config.Data)
 		}
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := net.Listen(family(addr), addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s listener: another program listens on %s; end it, or choose another address with --listen and --admin-listen", name, addr)
 	}
@@ -47,6 +47,15 @@ func (a *App) serve(name, addr string, files *config.TLS, behind []netip.Prefix,
 	}
 	a.serveOn(name, l, h)
 	return bound, nil
+}
+
+// family is the network to listen on. Under "tcp" net takes 0.0.0.0 to mean every
+// IPv6 address as well.
+func family(addr string) string {
+	if a, err := netip.ParseAddrPort(addr); err == nil && a.Addr().Is4() {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 // serveOn serves a handler on a listener until it is stopped.

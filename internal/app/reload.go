@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
 
 	"sallyport/internal/auth"
 	"sallyport/internal/config"
@@ -67,6 +68,7 @@ func (a *App) watchConfig(ctx context.Context) error {
 	if err := w.Add(filepath.Dir(a.opts.ConfigFile)); err != nil {
 		return fmt.Errorf("watch the configuration file: %w", err)
 	}
+	var seen fileStamp
 	rest := time.NewTimer(settle)
 	rest.Stop()
 	for {
@@ -77,7 +79,9 @@ func (a *App) watchConfig(ctx context.Context) error {
 			if !ok {
 				return errors.New("the watch of the configuration file ended")
 			}
-			if e.Has(fsnotify.Write|fsnotify.Create|fsnotify.Rename) && !strings.HasPrefix(filepath.Base(e.Name), "sallyport.db") {
+			// Whatever happens to other files there, a log among them, is no reason to look again.
+			if now, ok := stampOf(a.opts.ConfigFile); ok && now != seen && e.Has(fsnotify.Write|fsnotify.Create|fsnotify.Rename) {
+				seen = now
 				rest.Reset(settle)
 			}
 		case err := <-w.Errors:
@@ -89,6 +93,22 @@ func (a *App) watchConfig(ctx context.Context) error {
 			_ = a.reload(ctx, "file") // logged there
 		}
 	}
+}
+
+// fileStamp tells one state of a file from another, and one file from another.
+type fileStamp struct {
+	inode, device uint64
+	size          int64
+	modified      unix.Timespec
+}
+
+// stampOf is the stamp of a file, behind links, and whether there is one.
+func stampOf(path string) (fileStamp, bool) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return fileStamp{}, false
+	}
+	return fileStamp{st.Ino, uint64(st.Dev), st.Size, st.Mtim}, true
 }
 
 // configChanged reports whether the file means something else than what is in

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,35 @@ func TestReloadOnChange(t *testing.T) {
 	}
 	if act := newestAct(t, i.App, "config.reload"); act == nil || act.Actor != "file" {
 		t.Errorf("the record of the reload: %+v", act)
+	}
+}
+
+// TestReloadInABusyFolder: other files beside the configuration, such as the log
+// that tells of a broken one, neither hold a reload back nor bring one about.
+func TestReloadInABusyFolder(t *testing.T) {
+	t.Parallel()
+	up := provider(t, upstreamtest.Config{})
+	file := configure(t, up.BaseURL(), "")
+	i := start(t, options(t.TempDir(), file))
+	told := func() int { return strings.Count(i.logs.String(), "not reloaded") }
+	turns := 0
+	beside := func() { write(t, filepath.Join(filepath.Dir(file), "serve.log"), strconv.Itoa(turns)) }
+
+	write(t, file, "upstreams: [\n")
+	until(t, "a broken file is told of while another changes", func() bool {
+		turns++
+		beside()
+		return told() > 0
+	})
+	turns = 0
+	until(t, "another file changed now and then", func() bool {
+		if turns++; turns%15 == 0 { // longer than a changed file must rest
+			beside()
+		}
+		return turns > 60
+	})
+	if n := told(); n != 1 {
+		t.Errorf("a broken file was told of %d times", n)
 	}
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -49,7 +50,23 @@ func TestBeyondLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Listen, o.AdminListen = "0.0.0.0:0", "0.0.0.0:0"
-	start(t, o)
+	second := start(t, o)
+	for _, a := range []net.Addr{second.DataAddr, second.AdminAddr} {
+		if !strings.HasPrefix(a.String(), "0.0.0.0:") {
+			t.Errorf("an IPv4 address to listen on became %s", a)
+		}
+	}
+}
+
+// TestNoHashesIsOnRecord: what a benchmark leaves out, nobody leaves out unseen.
+func TestNoHashesIsOnRecord(t *testing.T) {
+	t.Parallel()
+	o := options(t.TempDir(), "")
+	o.Env = func(name string) (string, bool) { return "1", name == "SALLYPORT_BENCH_NO_HASH" }
+	i := start(t, o)
+	if notes := startNotes(t, i.App); len(notes) != 1 || notes[0] != "hashes.off" || !strings.Contains(i.logs.String(), `"alert":true`) {
+		t.Errorf("notes %v, log %s", notes, i.logs)
+	}
 }
 
 // TestFirstStart: without a configuration and without a model it says what to do,
@@ -282,6 +299,14 @@ func TestRemoteModels(t *testing.T) {
 		}
 	}
 	ask{base: i.data, key: i.key, model: "box/away", text: "x"}.want(t, 403)
+	prices := map[string]string{}
+	for _, m := range i.models() {
+		prices[m.Name] = m.Price
+	}
+	want := map[string]string{"box/here": "declared 0", "box/away": "unknown", "box/gpt-oss:120b-cloud": "unknown"}
+	if !maps.Equal(prices, want) {
+		t.Errorf("prices %v, want %v", prices, want)
+	}
 }
 
 // TestLocalMeansInside: class local is not believed of a public address.

@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"sallyport/internal/auth"
@@ -72,13 +74,13 @@ func (a *App) show(what, file, prefix string, s secret.String) error {
 // tellModels names what can be called, and what must be done before it can.
 func (a *App) tellModels() {
 	w, p := a.opts.Notice, a.parts.Load()
-	for name, u := range p.upstreams {
-		if p.found[name] && u.Class == label.Any {
+	for _, name := range slices.Sorted(maps.Keys(p.upstreams)) {
+		if u := p.upstreams[name]; p.found[name] && u.Class == label.Any {
 			fmt.Fprintf(w, "  found %s on %s; to use it: %s\n", name, u.Host(), confirmCommand(name))
 		}
 	}
 	if len(p.upstreams) == 0 {
-		fmt.Fprintf(w, "  no model yet. One of these gives it one:\n    ollama serve && ollama pull llama3.2   (or llama-server, vllm serve; then restart)\n    export OPENAI_API_KEY=...              (or ANTHROPIC_API_KEY; then restart)\n    sallyport serve --config FILE          (sallyport config sample shows one)\n")
+		fmt.Fprintf(w, "  no model yet. One of these gives it one:\n    ollama run llama3.2                    (beside ollama serve; or llama-server, vllm serve; then restart)\n    export OPENAI_API_KEY=...              (or ANTHROPIC_API_KEY; then restart)\n    sallyport serve --config FILE          (sallyport config sample shows one)\n")
 		return
 	}
 	var names []string

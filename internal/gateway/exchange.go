@@ -223,7 +223,7 @@ func (x *Exchange) hold() {
 
 // target says who is paid for a candidate.
 func (x *Exchange) target(c route.Candidate) ledger.Target {
-	return ledger.Target{Provider: x.snapshot.Upstreams[c.Upstream].Provider, Model: c.Model}
+	return ledger.Target{Provider: x.snapshot.Upstreams[c.Upstream].Payee(c.Model), Model: c.Model}
 }
 
 // scratch holds memory for encoding records.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"sallyport/internal/gateway"
+	"sallyport/internal/label"
 	"sallyport/internal/llm"
 	"sallyport/internal/price"
 	"sallyport/internal/record"
@@ -170,5 +172,31 @@ func TestCardRecordedOnce(t *testing.T) {
 	}
 	if fmt.Sprint(recorded) != fmt.Sprint(want) {
 		t.Errorf("cards recorded: %v, want %v", recorded, want)
+	}
+}
+
+// TestPassedOnIsNotFree: local models cost nothing, but not what a local server
+// only passes on to somebody else.
+func TestPassedOnIsNotFree(t *testing.T) {
+	const away = "gpt-4o-mini-cloud"
+	up, err := upstreamtest.Start(upstreamtest.Config{Models: append(upstreamtest.DefaultModels(upstreamtest.OpenAI), upstreamtest.Model{ID: away})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { up.Close() })
+	box := newUpstream(t, oa, upstreamtest.OpenAI, up.BaseURL(), plan{upstream: func(c *upstream.Config) { c.Class, c.Provider = label.OnSite, price.Local }})
+	if err := box.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, plan{snapshot: func(s *gateway.Snapshot) {
+		s.Label, s.Upstreams[oa] = label.Public, box
+		s.Models["passed-on"] = []gateway.Target{{Upstream: oa, Model: away}}
+	}})
+	f := formatNamed("chat")
+	if o := r.outcome(t, r.do(t, f.call("hello"))); o.Money != "declared" || o.Amount != 0 {
+		t.Errorf("a local model: money %s, amount %d", o.Money, o.Amount)
+	}
+	if o := r.outcome(t, r.do(t, call{path: f.path, body: f.body("passed-on", "hello")})); o.State != "complete" || o.Money != "unpriced" {
+		t.Errorf("passed on: %s, money %s, amount %d", o.State, o.Money, o.Amount)
 	}
 }

@@ -45,6 +45,15 @@ func (u *Upstream) ClassOf(model string) label.Class {
 	return u.Class
 }
 
+// Payee is whose price cards apply to one model. What a local server only passes
+// on is paid to somebody unknown: it is not free, as local models are.
+func (u *Upstream) Payee(model string) string {
+	if u.Class == label.OnSite && u.Provider == "local" && u.ClassOf(model) != label.OnSite {
+		return ""
+	}
+	return u.Provider
+}
+
 // Refresh asks the upstream for its models. When it fails the last list stays.
 func (u *Upstream) Refresh(ctx context.Context) error {
 	var list struct {
