@@ -11,15 +11,7 @@ import (
 	"sallyport/internal/auth"
 	"sallyport/internal/console"
 	"sallyport/internal/label"
-	"sallyport/internal/ledger"
 )
-
-// verify recomputes the whole audit log and the ledger.
-func (a *App) verify(ctx context.Context, against []byte) (auditlog.Report, error) {
-	return auditlog.Verify(ctx, a.store, auditlog.VerifyOptions{
-		Entry: ledger.Entry, HeadsFile: a.folder.Path("heads"), Against: against, VKey: a.auditLog.VerifierKey(),
-	})
-}
 
 // lowDisk is the free space below which the doctor warns.
 const lowDisk = 1 << 30
