@@ -35,6 +35,25 @@ func (f *flags) connect(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c, err := running(ctx, dir); c != nil || err != nil {
+		return c, err
+	}
+	if !f.founds && !app.Founded(dir) {
+		return nil, errors.New("the folder " + dir + " holds no data of Sallyport; name another one with --data, or start with: sallyport serve --data " + dir)
+	}
+	a, err := app.New(ctx, f.inProcess(dir))
+	if err != nil {
+		return nil, owned(err)
+	}
+	return newClient(app.SocketPath(dir), func() {
+		if err := a.Stop(context.WithoutCancel(ctx)); err != nil {
+			fmt.Fprintln(os.Stderr, "sallyport:", visibleText(err.Error()))
+		}
+	}), nil
+}
+
+// running is a client of the gateway that has the data folder open; nil when none has.
+func running(ctx context.Context, dir string) (*client, error) {
 	path := app.SocketPath(dir)
 	conn, err := app.DialSocket(ctx, path)
 	switch {
@@ -44,24 +63,23 @@ func (f *flags) connect(ctx context.Context) (*client, error) {
 	case errors.Is(err, os.ErrPermission):
 		return nil, &exitError{exitAuth, "the data folder " + dir + " belongs to another user; run this as that user, or name another folder with --data"}
 	}
-	if !f.founds && !app.Founded(dir) {
-		return nil, errors.New("the folder " + dir + " holds no data of Sallyport; name another one with --data, or start with: sallyport serve --data " + dir)
-	}
-	a, err := app.New(ctx, app.Options{
+	return nil, nil
+}
+
+// inProcess is how a verb opens a data folder that no gateway has open.
+func (f *flags) inProcess(dir string) app.Options {
+	return app.Options{
 		ConfigFile: f.config, Data: dir, Version: version(), Env: os.LookupEnv, Notice: io.Discard, SocketOnly: true,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
-	})
-	switch {
-	case errors.Is(err, app.ErrRunning):
-		return nil, &exitError{exitUnreachable, "the gateway of this data folder is starting or does not answer; try again"}
-	case err != nil:
-		return nil, err
 	}
-	return newClient(path, func() {
-		if err := a.Stop(context.WithoutCancel(ctx)); err != nil {
-			fmt.Fprintln(os.Stderr, "sallyport:", visibleText(err.Error()))
-		}
-	}), nil
+}
+
+// owned explains that somebody has the folder whose socket does not answer.
+func owned(err error) error {
+	if errors.Is(err, app.ErrRunning) {
+		return &exitError{exitUnreachable, "the gateway of this data folder is starting or does not answer; try again"}
+	}
+	return err
 }
 
 // dataDir is the folder that the flags or the configuration name.

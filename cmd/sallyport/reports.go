@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/internal/app"
 	"sallyport/internal/auditlog"
 	"sallyport/internal/console"
 	"sallyport/internal/ledger"
@@ -274,7 +275,7 @@ func logVerify(f *flags) *cobra.Command {
 		Use: "verify", Short: "Recompute the whole audit log and the ledger", Args: cobra.NoArgs,
 		Long: "Recompute every leaf, hash, checkpoint, ledger row, price card and sum, and name each\ndifference. With --against the log must also extend a checkpoint that you kept elsewhere.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			in := map[string]string{}
+			var checkpoint []byte
 			if against != "" {
 				b, err := os.ReadFile(against)
 				if err != nil {
@@ -283,9 +284,9 @@ func logVerify(f *flags) *cobra.Command {
 				if !strings.Contains(string(b), "\n\n\u2014 ") { // c2sp.org/signed-note
 					return &exitError{exitUsage, against + " holds no signed checkpoint; one stands at the end of every proof: sallyport log proof REQUEST-ID"}
 				}
-				in["against"] = string(b)
+				checkpoint = b
 			}
-			r, err := ask[auditlog.Report](cmd.Context(), f, "POST", "/log/verify", in)
+			r, err := verified(cmd.Context(), f, checkpoint)
 			if err != nil {
 				return err
 			}
@@ -301,6 +302,31 @@ func logVerify(f *flags) *cobra.Command {
 	}
 	c.Flags().StringVar(&against, "against", "", "file with a checkpoint that was kept elsewhere")
 	return c
+}
+
+// verified asks the running gateway for a verification. With none running the
+// folder is only read: evidence is not to be changed by looking at it.
+func verified(ctx context.Context, f *flags, against []byte) (auditlog.Report, error) {
+	dir, err := f.dataDir()
+	if err != nil {
+		return auditlog.Report{}, err
+	}
+	c, err := running(ctx, dir)
+	if err != nil {
+		return auditlog.Report{}, err
+	}
+	if c == nil {
+		report, err := app.Verify(ctx, f.inProcess(dir), against)
+		return report, owned(err)
+	}
+	defer c.close()
+	var report auditlog.Report
+	in := map[string]string{}
+	if len(against) > 0 {
+		in["against"] = string(against)
+	}
+	err = c.call(ctx, "POST", "/log/verify", in, &report)
+	return report, err
 }
 
 func tellReport(o output, r auditlog.Report) {

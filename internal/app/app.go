@@ -217,26 +217,15 @@ func (a *App) loadConfig() (c *config.Config, err error) {
 // openData takes the data folder and opens what is kept: secret, database, audit
 // log and credentials.
 func (a *App) openData(ctx context.Context) (err error) {
-	if a.folder, err = OpenFolder(a.config.Data); err != nil {
+	if err := a.openFolder(); err != nil {
 		return err
 	}
-	a.atStop("data folder", func(context.Context) error { return a.folder.Close() })
-	if a.config.Secret.IsZero() {
-		a.master, _, err = auth.LoadMaster(a.config.Data)
-	} else {
-		a.master, err = auth.ParseMaster(a.config.Secret.Secret())
-	}
-	if err != nil {
+	if err := a.openMaster(); err != nil {
 		return err
 	}
-	db := store.Config{Logger: a.log, URL: a.config.Database.URL.Secret()}
-	if db.URL.Empty() {
-		db.SQLitePath = a.folder.Path("sallyport.db")
-	}
-	if a.store, err = store.Open(ctx, db); err != nil {
+	if err := a.openStore(ctx); err != nil {
 		return err
 	}
-	a.atStop("database", func(context.Context) error { return a.store.Close() })
 	if a.auditLog, err = a.openLog(ctx); err != nil {
 		return err
 	}
@@ -244,6 +233,39 @@ func (a *App) openData(ctx context.Context) (err error) {
 	a.auth, err = auth.New(ctx, auth.Config{Store: a.store, Master: a.master, Logger: a.log, Registerer: a.registry})
 	return err
 }
+
+func (a *App) openFolder() (err error) {
+	if a.folder, err = OpenFolder(a.config.Data); err != nil {
+		return err
+	}
+	a.atStop("data folder", func(context.Context) error { return a.folder.Close() })
+	return nil
+}
+
+// openMaster reads the master secret, and makes one where none is configured.
+func (a *App) openMaster() (err error) {
+	if a.config.Secret.IsZero() {
+		a.master, _, err = auth.LoadMaster(a.config.Data)
+	} else {
+		a.master, err = auth.ParseMaster(a.config.Secret.Secret())
+	}
+	return err
+}
+
+func (a *App) openStore(ctx context.Context) (err error) {
+	db := store.Config{Logger: a.log, URL: a.config.Database.URL.Secret()}
+	if db.URL.Empty() {
+		db.SQLitePath = a.folder.Path(databaseFile)
+	}
+	if a.store, err = store.Open(ctx, db); err != nil {
+		return err
+	}
+	a.atStop("database", func(context.Context) error { return a.store.Close() })
+	return nil
+}
+
+// databaseFile is the SQLite database in the data folder.
+const databaseFile = "sallyport.db"
 
 // openJournal opens the journal and settles what a dead process left open. It
 // returns what the start record has to tell.

@@ -13,15 +13,7 @@ import (
 	"sallyport/internal/auth"
 	"sallyport/internal/console"
 	"sallyport/internal/label"
-	"sallyport/internal/ledger"
 )
-
-// verify recomputes the whole audit log and the ledger.
-func (a *App) verify(ctx context.Context, against []byte) (auditlog.Report, error) {
-	return auditlog.Verify(ctx, a.store, auditlog.VerifyOptions{
-		Entry: ledger.Entry, HeadsFile: a.folder.Path("heads"), Against: against, VKey: a.auditLog.VerifierKey(),
-	})
-}
 
 // lowDisk is the free space below which the doctor warns.
 const lowDisk = 1 << 30
@@ -39,6 +31,7 @@ func (a *App) doctor(ctx context.Context) []console.Check {
 	}
 	add("journal", a.journal.Healthy(), "writable, id "+a.journal.ID(), "free space in the data folder, or look at the log for the failed write")
 	add("database", a.store.Ping(ctx), a.store.Engine()+" answers", "start the database; requests are recorded in the journal meanwhile")
+	add("audit log", a.projector.Trouble(), "takes what is recorded, and is signed", "sallyport log verify")
 	add("disk", a.diskSpace(), "enough space in the data folder", "free space: a full disk refuses new requests")
 	keys := a.auth.Keys(auth.KeyFilter{State: auth.StateActive, Limit: 1})
 	add("keys", some(len(keys) > 0, "no virtual key is valid"), "at least one key is valid", "sallyport keys new --project NAME")

@@ -11,13 +11,16 @@ import (
 // logSigning is the purpose of the sub-key that seals the log's signing key.
 const logSigning = "log signing"
 
+// headsFile is the file of the data folder that remembers signed checkpoints.
+const headsFile = "heads"
+
 // openLog opens the audit log. Its signing key is sealed under a version of the
 // master secret; the newest is tried first.
 func (a *App) openLog(ctx context.Context) (*auditlog.Log, error) {
 	var errs []error
 	for _, v := range a.master.Versions() {
 		key, _ := a.master.Subkey(v, logSigning)
-		l, err := auditlog.Open(ctx, auditlog.Config{DB: a.store, Key: key[:], HeadsFile: a.folder.Path("heads"), Logger: a.log})
+		l, err := auditlog.Open(ctx, auditlog.Config{DB: a.store, Key: key[:], HeadsFile: a.folder.Path(headsFile), Logger: a.log})
 		if err == nil {
 			return l, nil
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -47,13 +48,68 @@ func (l *Log) openKey(ctx context.Context, sealing []byte) error {
 	if l.signer, err = note.NewSigner(skey); err != nil {
 		return errors.New("the stored signing key is malformed") // the cause could quote it
 	}
+	own, err := verifierOf(skey)
+	if err != nil {
+		return err
+	}
+	// In full: a key's hash has 32 bits, for which anybody finds another key.
+	if l.signer.Name() != l.origin || own != l.vkey {
+		return errors.New("signing key, verifier key and origin of the log do not belong together")
+	}
 	if l.verifier, err = note.NewVerifier(l.vkey); err != nil {
 		return fmt.Errorf("stored verifier key: %w", err)
 	}
-	if l.signer.Name() != l.origin || l.verifier.Name() != l.origin || l.signer.KeyHash() != l.verifier.KeyHash() {
-		return errors.New("signing key, verifier key and origin of the log do not belong together")
-	}
 	return nil
+}
+
+// OwnVerifierKey is the public half of the stored signing key, opened with the
+// first of the sealing keys that fits. It changes nothing. The table's own word
+// for the verifier key may have been changed by whoever changed the log.
+func OwnVerifierKey(ctx context.Context, db *store.DB, sealing ...[]byte) (string, error) {
+	var origin, sealed string
+	err := db.View(ctx, func(tx *store.Tx) error {
+		head, err := tx.Head(ctx)
+		if err != nil {
+			return err
+		}
+		origin = head.Origin
+		sealed, err = tx.Meta(ctx, metaKey)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	err = errors.New("there is no key to open the stored signing key with")
+	for _, key := range sealing {
+		aead, sealErr := newSeal(key)
+		if sealErr != nil {
+			return "", sealErr
+		}
+		var skey string
+		if skey, err = unseal(aead, sealed, origin); err == nil {
+			return verifierOf(skey)
+		}
+	}
+	return "", err
+}
+
+// verifierOf is the verifier key of a signing key in the form of
+// note.GenerateKey: PRIVATE+KEY+name+hash+base64(algorithm || Ed25519 seed).
+func verifierOf(skey string) (string, error) {
+	malformed := errors.New("the stored signing key is malformed") // a cause could quote it
+	parts := strings.SplitN(skey, "+", 5)
+	if len(parts) != 5 {
+		return "", malformed
+	}
+	raw, err := base64.StdEncoding.DecodeString(parts[4])
+	if err != nil || len(raw) != 1+ed25519.SeedSize {
+		return "", malformed
+	}
+	public, ok := ed25519.NewKeyFromSeed(raw[1:]).Public().(ed25519.PublicKey)
+	if !ok {
+		return "", malformed
+	}
+	return note.NewEd25519VerifierKey(parts[2], public)
 }
 
 // create makes head and key in one transaction; where they exist they stay.

@@ -260,3 +260,30 @@ func TestHeadsFile(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnVerifierKey: the verifier key comes from the signing key itself, in full,
+// and not from the row that names it.
+func TestOwnVerifierKey(t *testing.T) {
+	onBoth(t, func(t *testing.T, f *fixture) {
+		other := bytes.Repeat([]byte{1}, 32)
+		if got, err := auditlog.OwnVerifierKey(t.Context(), f.db, other, sealing); err != nil || got != f.log.VerifierKey() {
+			t.Errorf("%q, %v", got, err)
+		}
+		for name, keys := range map[string][][]byte{"another": {other}, "none": nil, "short": {sealing[:16]}} {
+			if got, err := auditlog.OwnVerifierKey(t.Context(), f.db, keys...); err == nil {
+				t.Errorf("%s key gives %q", name, got)
+			}
+		}
+		// Another key under the same name and hash of 32 bits, as a search finds one.
+		name, hash, _ := strings.Cut(f.log.VerifierKey(), "+")
+		hash, _, _ = strings.Cut(hash, "+")
+		forged := name + "+" + hash + "+" + base64.StdEncoding.EncodeToString(append([]byte{1}, other...))
+		exec(t, storetest.SQL(t, f.where), "UPDATE meta SET value = '"+forged+"' WHERE name = 'log.vkey'")
+		if got, err := auditlog.OwnVerifierKey(t.Context(), f.db, sealing); err != nil || got != f.log.VerifierKey() {
+			t.Errorf("after a forgery: %q, %v", got, err)
+		}
+		if _, err := auditlog.Open(t.Context(), auditlog.Config{DB: f.db, Key: sealing}); err == nil {
+			t.Error("a log opens whose verifier key is another's")
+		}
+	})
+}

@@ -22,7 +22,9 @@ const (
 	CodeHeadsFile      = "heads.malformed"      // a line of the heads file is not a head
 	CodeOrigin         = "heads.origin"         // the heads file remembers another log
 	CodeAgainst        = "against.inconsistent" // the log does not extend the remembered checkpoint
-	CodeVerifierKey    = "key.changed"          // the database names another verifier key
+	CodeVerifierKey    = "key.changed"          // the database names another verifier key, or its signing key does not open
+	CodeMoved          = "folder.moved"         // the data folder is a copy, and nothing tells whether it is the newest
+	CodeBehind         = "log.behind"           // what was recorded does not reach the database
 	CodeEntryChanged   = "ledger.changed"       // a column is not what the record gives
 	CodeEntryMissing   = "ledger.missing"       // an exchange has a leaf and no ledger row
 	CodeEntryStray     = "ledger.stray"         // a ledger row has no leaf

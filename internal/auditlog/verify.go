@@ -27,6 +27,12 @@ type VerifyOptions struct {
 	// VKey is the verifier key to believe. Empty believes the database, which a
 	// rewriter may have changed.
 	VKey string
+	// KeyError is why VKey is not known though it should be: a finding.
+	KeyError error
+	// Moved says that the data folder was copied, moved or put back since a gateway
+	// last had it, so that nothing in it tells whether it is the newest: a finding
+	// unless Against tells it.
+	Moved bool
 }
 
 // Verify recomputes everything: every leaf from its record, every hash from the
@@ -48,7 +54,7 @@ func Verify(ctx context.Context, db *store.DB, opts VerifyOptions) (Report, erro
 		for _, step := range []func() error{
 			w.readKey, w.readHead,
 			func() error { return w.takeHeads(heads) },
-			w.takeAgainst, w.leavesInOrder, w.leftovers, w.checkHead, w.checkCards, w.checkRollups,
+			w.takeAgainst, w.leavesInOrder, w.leftovers, w.checkHead, w.checkCards, w.checkRollups, w.checkPlace,
 		} {
 			if err := step(); err != nil {
 				return err
@@ -116,6 +122,9 @@ func (w *walk) readKey() error {
 	w.report.VerifierKey = cmp.Or(w.opts.VKey, stored)
 	if w.opts.VKey != "" && w.opts.VKey != stored {
 		w.found.add(CodeVerifierKey, "meta", metaVK, "the database names %q, expected %q", stored, w.opts.VKey)
+	}
+	if w.opts.KeyError != nil {
+		w.found.add(CodeVerifierKey, "meta", metaKey, "%v", w.opts.KeyError)
 	}
 	if w.verifier, err = note.NewVerifier(w.report.VerifierKey); err != nil {
 		w.verifier = nil
@@ -208,6 +217,14 @@ func (w *walk) leavesInOrder() error {
 			return err
 		}
 	}
+}
+
+func (w *walk) checkPlace() error {
+	if w.opts.Moved && len(w.opts.Against) == 0 {
+		w.found.add(CodeMoved, "data folder", "home",
+			"it was copied, moved or put back since it was last served from: whether it is the newest only a checkpoint kept elsewhere tells (--against)")
+	}
+	return nil
 }
 
 // maxGap is how many missing leaves in a row are replaced by their stored hashes;

@@ -482,6 +482,26 @@ func TestErrorsGiveNothingAway(t *testing.T) {
 	}
 }
 
+// TestVerifyOfStuckLog: what keeps the projection from going on is what a
+// verification is asked for, and it says that records wait.
+func TestVerifyOfStuckLog(t *testing.T) {
+	r := newRig(t, func(c *Config) {
+		c.Sync = func(context.Context) error { return errDisk }
+		c.Verify = func(context.Context, []byte) (auditlog.Report, error) {
+			return auditlog.Report{Findings: []auditlog.Finding{{Code: auditlog.CodeHead}}}, nil
+		}
+	})
+	a := do(t, request{method: "POST", url: r.url + "/api/v1/log/verify", credential: r.admin(t, identity.RoleAuditor), body: `{}`})
+	for _, code := range []string{auditlog.CodeHead, auditlog.CodeBehind} {
+		if a.status != 200 || !strings.Contains(a.body, code) {
+			t.Errorf("status %d without %s: %s", a.status, code, a.body)
+		}
+	}
+	if strings.Contains(a.body, "/secret/path") {
+		t.Errorf("the report tells of the inside: %s", a.body)
+	}
+}
+
 // TestQueries: numbers and look-backs are checked, not guessed.
 func TestQueries(t *testing.T) {
 	r := newRig(t)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"sallyport/internal/auditlog"
 	"sallyport/internal/fault"
 	"sallyport/internal/label"
 	"sallyport/internal/llm"
@@ -192,10 +193,15 @@ func (c *Console) verify(r *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.caughtUp(r); err != nil {
-		return nil, err
+	behind := c.caughtUp(r) // above all then there may be something to find
+	report, err := c.Verify(r.Context(), []byte(body.Against))
+	if err == nil && behind != nil {
+		report.Findings = append(report.Findings, auditlog.Finding{
+			Code: auditlog.CodeBehind, Table: "journal", Where: "tail",
+			Detail: "what was recorded last has not reached the database; the gateway's own log says why",
+		})
 	}
-	return c.Verify(r.Context(), []byte(body.Against))
+	return report, err
 }
 
 func (c *Console) proof(r *call) (any, error) {

@@ -159,6 +159,28 @@ func TestFullDisk(t *testing.T) {
 	mustRead(t, j, cfg, want...)
 }
 
+// TestHealthyHasRoom: a journal that has no room left for an exchange is not
+// healthy, or a gateway that refuses every request would count as ready.
+func TestHealthyHasRoom(t *testing.T) {
+	t.Parallel()
+	const exchange = 24 << 10
+	for used := 1000; used < 40000; used += 1000 {
+		disk := &faults{}
+		j := open(t, Config{Dir: t.TempDir(), SegmentBytes: minSegment, open: disk.open})
+		settled(t, j)
+		disk.with(func(d *faults) { d.allocate = func(uint64) error { return syscall.ENOSPC } })
+		if _, err := j.Append(make([]byte, used)); err != nil {
+			t.Fatal(err)
+		}
+		for err := error(nil); err == nil; {
+			_, err = j.Reserve(exchange)
+		}
+		if err := j.Healthy(); !errors.Is(err, ErrFull) {
+			t.Errorf("after %d bytes there is no room for an exchange, and the journal is healthy: %v", used, err)
+		}
+	}
+}
+
 // TestFailedWrite makes a write fail after some of its bytes, with others gathering
 // behind it. All of them are refused, a fresh segment takes over, and nothing of
 // them is ever read: whether or not the bytes left behind can be removed, and

@@ -208,7 +208,7 @@ func (j *Journal) position(s state) Position { return Position{s.seq, j.cur.numb
 
 // Healthy says why records are refused, or would soon be, or nothing.
 func (j *Journal) Healthy() error {
-	const some = minSegment / 4
+	const some = minSegment / 2 // what an exchange needs, and more
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	switch {

@@ -141,6 +141,9 @@ func (l *Ledger) Settle(x *record.Exchange, u llm.Usage, t Target) (price.Card, 
 		x.Implaus = u.Reason
 		x.Findings = append(x.Findings, FindingImplausible)
 		x.Money, x.Amount = MoneyHeld, x.Hold
+		if x.Hold == 0 && !l.free(t, x.TS) {
+			x.Money = MoneyUnpriced
+		}
 		return price.Card{}, false
 	case llm.UsageClaimed:
 		c := record.Counts(u.Tokens)
@@ -149,6 +152,17 @@ func (l *Ledger) Settle(x *record.Exchange, u llm.Usage, t Target) (price.Card, 
 	}
 	x.Usage, x.Money = string(llm.UsageUnknown), MoneyUnknown
 	return price.Card{}, false
+}
+
+// free reports whether a card prices the target at nothing. A hold of 0 is
+// otherwise one for which no price was known.
+func (l *Ledger) free(t Target, micros int64) bool {
+	card, ok := l.cards.Load().book.At(t.Provider, t.Model, micros)
+	if !ok {
+		return false
+	}
+	n, err := card.Cost(llm.Tokens{llm.Input: llm.MaxPlausibleTokens, llm.Output: llm.MaxPlausibleTokens})
+	return err == nil && n == 0
 }
 
 func (l *Ledger) price(x *record.Exchange, tokens llm.Tokens, t Target) (price.Card, bool) {

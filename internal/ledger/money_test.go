@@ -54,6 +54,28 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// TestImplausibleWithoutPrice: where no price is known the hold is 0, and an
+// impossible claim charged at it would make the unknown free.
+func TestImplausibleWithoutPrice(t *testing.T) {
+	l := New(price.NewBook([]price.Card{
+		{ID: "half", Provider: "p", Model: "half", Source: "test", Rates: price.Rates{llm.Input: 1_000_000}},
+		{ID: "gift", Provider: "p", Model: "gift", Source: "test", Rates: price.Rates{llm.Input: 0, llm.Output: 0}},
+	}))
+	for target, want := range map[Target]string{
+		{"p", "other"}: MoneyUnpriced, {"p", "half"}: MoneyUnpriced, {"p", "gift"}: MoneyHeld, {price.Local, "m"}: MoneyHeld,
+	} {
+		hold := l.Hold(Estimate{PromptBytes: 100}, []Target{target}, 0)
+		x := record.Exchange{Hold: int64(hold)}
+		l.Settle(&x, llm.Claim(llm.Tokens{llm.Input: -1}, []byte(`{}`)), target)
+		if x.Money != want || x.Usage != string(llm.UsageImplausible) || len(x.Findings) != 1 || hold != 0 {
+			t.Errorf("%v: usage %s, money %s, hold %d, findings %v", target, x.Usage, x.Money, hold, x.Findings)
+		}
+		if row := Entry(&x); (row.Amount == nil) != (want == MoneyUnpriced) {
+			t.Errorf("%v: the row's amount is %v", target, row.Amount)
+		}
+	}
+}
+
 func TestHold(t *testing.T) {
 	l := New(testBook())
 	one := l.Hold(Estimate{PromptBytes: 3000, MaxOutput: 100}, []Target{{"p", "m"}}, 0)

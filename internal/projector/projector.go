@@ -8,6 +8,7 @@
 package projector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,6 +71,7 @@ type Projector struct {
 	done      uint64             // records before it are projected
 	covered   uint64             // records before it are projected and under a checkpoint
 	refusal   error              // why the last checkpoint was not signed
+	failure   error              // why the present step is tried again
 	behind    time.Time          // since when records wait; zero when none does
 	hurried   int                // callers that wait: do not gather, sign at once
 	interrupt context.CancelFunc // ends the present wait; nil when there is none
@@ -222,6 +224,9 @@ func (p *Projector) retry(ctx context.Context, what string, f func(context.Conte
 		attempt, cancel := context.WithTimeout(ctx, attemptLimit)
 		err := f(attempt)
 		cancel()
+		if ctx.Err() == nil {
+			p.failed(what, err)
+		}
 		if err == nil || ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
 		}
@@ -234,6 +239,24 @@ func (p *Projector) retry(ctx context.Context, what string, f func(context.Conte
 			timer.Stop()
 		}
 	}
+}
+
+// failed remembers why a step does not succeed, or with nil that it did.
+func (p *Projector) failed(what string, err error) {
+	if err != nil {
+		err = fmt.Errorf("%s: %w", what, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failure = err
+}
+
+// Trouble is why what is recorded does not reach the database, or is not signed
+// there; nil when nothing stands in the way.
+func (p *Projector) Trouble() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return cmp.Or(p.failure, p.refusal)
 }
 
 // advance moves on past a batch and wakes who waits for it.

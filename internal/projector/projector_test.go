@@ -494,6 +494,9 @@ func TestDatabaseFails(t *testing.T) {
 			before := r.failures()
 			r.exchanges(5)
 			eventually(t, "two failures", func() bool { return r.failures() >= before+2 })
+			if err := r.p.Trouble(); err == nil || !strings.Contains(err.Error(), "project batch") {
+				t.Errorf("the trouble is %v", err)
+			}
 			if n, waiting := r.metric("lag_records"), r.metric("lag_seconds"); n < 15 || n > 17 || waiting <= 0 {
 				t.Errorf("lag %v records, %v s", n, waiting)
 			}
@@ -506,6 +509,9 @@ func TestDatabaseFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.flush()
+			if err := r.p.Trouble(); err != nil {
+				t.Errorf("the trouble is over, and still %v", err)
+			}
 			if report := r.verify(); report.Entries != 10 {
 				t.Errorf("%d rows", report.Entries)
 			}
