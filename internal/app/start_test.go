@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"sallyport/internal/label"
 	"sallyport/internal/upstreamtest"
@@ -424,5 +426,38 @@ func TestPlanesAreApart(t *testing.T) {
 	}
 	if len(up.Journal().Requests()) != 0 {
 		t.Error("something reached the upstream")
+	}
+}
+
+// TestUnsentBodies: no client keeps a connection by announcing a body that it never
+// sends, whoever it is and whichever path it asks.
+func TestUnsentBodies(t *testing.T) {
+	t.Parallel()
+	up := provider(t, upstreamtest.Config{})
+	i := start(t, options(t.TempDir(), configure(t, up.BaseURL(), "timeouts: {body: 300ms}\n")))
+	for _, c := range []struct{ base, line string }{
+		{i.data, "GET /healthz"},
+		{i.data, "OPTIONS *"},
+		{i.data, "POST /v1/chat/completions"},
+		{i.admin, "GET /healthz"},
+		{i.admin, "OPTIONS *"},
+		{i.admin, "POST /api/v1/keys"},
+		{i.admin, "POST /api/v1/setup"},
+	} {
+		host := strings.TrimPrefix(c.base, "http://")
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, c.line+" HTTP/1.1\r\nHost: "+host+"\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 ") {
+			t.Errorf("%s: %v after %q", c.line, err, b)
+		}
 	}
 }
