@@ -150,13 +150,15 @@ func (p *pump) frame(ev wire.Event) {
 	case wire.FrameContent:
 		p.commit()
 	case wire.FrameEnd:
-		p.complete()
-	case wire.FrameError:
-		a.end(llm.ErrorFrame, fault.New(fault.UpstreamFailed, "the upstream reported an error"))
-		p.stop = true
-		if !a.committed && !a.exchange.lastCandidate(a) {
+		if a.follower.Summary().Failed && p.passOver() {
 			return
 		}
+		p.complete()
+	case wire.FrameError:
+		if p.passOver() {
+			return
+		}
+		p.stop = true
 		p.commit()
 		a.exchange.record.Fault = fault.UpstreamFailed.String()
 	case wire.FrameInvalid:
@@ -167,6 +169,18 @@ func (p *pump) frame(ev wire.Event) {
 	if !a.committed && len(p.out) > maxHeld {
 		p.commit()
 	}
+}
+
+// passOver notes that the upstream reported an error, and reports whether that is
+// left to the next candidate: the client has seen nothing of this one yet.
+func (p *pump) passOver() bool {
+	a := p.a
+	a.end(llm.ErrorFrame, fault.New(fault.UpstreamFailed, "the upstream reported an error"))
+	if a.committed || a.exchange.lastCandidate(a) {
+		return false
+	}
+	p.stop = true
+	return true
 }
 
 // pass adds an event, or the last bytes of a stream, to what the client gets.
