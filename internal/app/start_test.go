@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/config"
 	"sallyport/internal/label"
+	"sallyport/internal/secret"
 	"sallyport/internal/upstreamtest"
 )
 
@@ -292,6 +294,17 @@ func TestLocalMeansInside(t *testing.T) {
 	file := write(t, filepath.Join(t.TempDir(), "c.yaml"), "upstreams:\n  - {name: out, kind: openai, base_url: 'https://8.8.8.8/v1', class: local}\n")
 	if _, err := try(t, options(t.TempDir(), file)); err == nil || !strings.Contains(err.Error(), "class local on a public address") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestSecretHeaders: a header whose value is a reference is a credential, one that
+// is written in clear is not.
+func TestSecretHeaders(t *testing.T) {
+	set, err := settings(t.Context(), config.Upstream{Headers: map[string]config.Value{
+		"X-Team": config.NewValue("core"), "Api-Key": {Ref: config.NewRef("env:AZURE", secret.New("canary"))},
+	}})
+	if err != nil || len(set.Headers) != 1 || set.Headers["X-Team"] != "core" || len(set.SecretHeaders) != 1 || set.SecretHeaders["Api-Key"].Reveal() != "canary" {
+		t.Errorf("%v, %v, %d secret headers", err, set.Headers, len(set.SecretHeaders))
 	}
 }
 
