@@ -141,6 +141,9 @@ func (l *Ledger) Settle(x *record.Exchange, u llm.Usage, t Target) (price.Card, 
 		x.Implaus = u.Reason
 		x.Findings = append(x.Findings, FindingImplausible)
 		x.Money, x.Amount = MoneyHeld, x.Hold
+		if _, priced := l.cards.Load().book.At(t.Provider, t.Model, x.TS); !priced && x.Hold == 0 {
+			x.Money = MoneyUnpriced // nothing was held because no price is known, not because it is 0
+		}
 		return price.Card{}, false
 	case llm.UsageClaimed:
 		c := record.Counts(u.Tokens)

@@ -54,6 +54,24 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// TestImplausibleWithoutPrice: where nothing could be held because no price is
+// known, an impossible claim does not cost 0 either.
+func TestImplausibleWithoutPrice(t *testing.T) {
+	l := New(testBook())
+	for target, want := range map[Target]string{
+		{"p", "other"}: MoneyUnpriced, {"p", "m"}: MoneyHeld, {price.Local, "m"}: MoneyHeld,
+	} {
+		var x record.Exchange
+		l.Settle(&x, llm.Claim(llm.Tokens{llm.Input: -1}, nil), target)
+		if x.Usage != string(llm.UsageImplausible) || x.Money != want || x.Amount != 0 || len(x.Findings) != 1 {
+			t.Errorf("%v: usage %s, money %s, amount %d, findings %v", target, x.Usage, x.Money, x.Amount, x.Findings)
+		}
+		if row := Entry(&x); (row.Amount == nil) != (want == MoneyUnpriced) {
+			t.Errorf("%v: the row has amount %v", target, row.Amount)
+		}
+	}
+}
+
 func TestHold(t *testing.T) {
 	l := New(testBook())
 	one := l.Hold(Estimate{PromptBytes: 3000, MaxOutput: 100}, []Target{{"p", "m"}}, 0)
