@@ -73,6 +73,22 @@ func TestTrickle(t *testing.T) {
 	}
 }
 
+// TestEchoInTheTail: a credential behind the last whole event of a stream that ends
+// without its end mark is withheld, and known of.
+func TestEchoInTheTail(t *testing.T) {
+	r := newRig(t, plan{snapshot: peculiar(t, func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		emit(w, contentChunk+finishChunk+": "+q.Header.Get("Authorization"))
+	})})
+	f := formatNamed("chat stream")
+	got := r.do(t, f.call("hello"))
+	rest, frame := f.splitFrame(t, got)
+	f.isFrame(t, frame, got.rid)
+	if o := r.outcome(t, got); o.State != string(llm.CredentialEcho) || string(rest) != contentChunk+finishChunk {
+		t.Errorf("state %s: %s", o.State, got.body)
+	}
+}
+
 // TestAfterTheEnd: once the answer is complete the client has it, and what an
 // upstream does afterwards (stays, talks on, or gives its credential away) changes
 // nothing and does not keep the exchange.

@@ -285,7 +285,12 @@ func (p *pump) rest() {
 	a := p.a
 	p.split.End()
 	p.frames()
-	if tail := p.split.Rest(); len(tail) > 0 && !p.stop && !p.ended && !a.upstream.Leaks(tail) {
+	tail := p.split.Rest()
+	if a.upstream.Leaks(tail) {
+		p.abort(llm.CredentialEcho, fault.New(fault.UpstreamInvalid, "the rest of the upstream's answer was withheld"))
+		return
+	}
+	if len(tail) > 0 && !p.stop && !p.ended {
 		tail = append(slices.Clone(tail), "\n\n"...)
 		last := wire.NewSplitter(len(tail))
 		last.Feed(tail)
