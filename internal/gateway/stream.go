@@ -140,7 +140,7 @@ func (p *pump) frame(ev wire.Event) {
 		p.pass(ev.Raw)
 		return
 	}
-	switch a.follower.Frame(ev) {
+	switch kind := a.follower.Frame(ev); kind {
 	case wire.FrameUsage:
 		if a.dropUsage {
 			a.removed = append(a.removed, wire.Edit{Span: wire.Span{Start: p.settled, End: p.offset}})
@@ -150,17 +150,18 @@ func (p *pump) frame(ev wire.Event) {
 	case wire.FrameContent:
 		p.commit()
 	case wire.FrameEnd:
-		if a.follower.Summary().Failed && p.passOver() {
+		s := a.follower.Summary()
+		if !s.Complete { // the mark without what it marks
+			p.abort(llm.CutByUpstream, fault.New(fault.UpstreamCut, ""))
+			return
+		}
+		if s.Failed && p.passOver() {
 			return
 		}
 		p.complete()
-	case wire.FrameError:
-		if p.passOver() {
-			return
-		}
-		p.stop = true
-		p.commit()
-		a.exchange.record.Fault = fault.UpstreamFailed.String()
+	case wire.FrameError, wire.FrameFailed:
+		p.reported(ev.Raw, kind == wire.FrameError)
+		return
 	case wire.FrameInvalid:
 		p.abort(llm.Malformed, fault.New(fault.UpstreamInvalid, ""))
 		return
@@ -168,6 +169,22 @@ func (p *pump) frame(ev wire.Event) {
 	p.pass(ev.Raw)
 	if !a.committed && len(p.out) > maxHeld {
 		p.commit()
+	}
+}
+
+// reported ends the stream with an error that the upstream reports, unless the next
+// candidate is to answer. Behind one that clients do not take for an error comes
+// our own frame: they would read a clean end.
+func (p *pump) reported(raw []byte, taken bool) {
+	if p.passOver() {
+		return
+	}
+	p.stop = true
+	p.commit()
+	p.a.exchange.record.Fault = fault.UpstreamFailed.String()
+	p.pass(raw)
+	if !taken {
+		p.tell()
 	}
 }
 
@@ -296,7 +313,7 @@ func (p *pump) rest() {
 		last.Feed(tail)
 		if last.Next() {
 			kind := a.follower.Frame(last.Event())
-			if kind != wire.FrameInvalid && kind != wire.FrameError && a.follower.Summary().Complete && !(kind == wire.FrameUsage && a.dropUsage) {
+			if kind != wire.FrameInvalid && kind != wire.FrameError && kind != wire.FrameFailed && a.follower.Summary().Complete && !(kind == wire.FrameUsage && a.dropUsage) {
 				p.pass(tail[:len(tail)-2])
 			}
 		}
