@@ -19,6 +19,7 @@ import (
 	"sallyport/internal/label"
 	"sallyport/internal/llm"
 	"sallyport/internal/price"
+	"sallyport/internal/secret"
 	"sallyport/internal/store"
 	"sallyport/internal/upstream"
 )
@@ -114,10 +115,12 @@ func settings(ctx context.Context, c config.Upstream) (upstream.Config, error) {
 		ConnectTimeout: time.Duration(c.Timeouts.Connect), IdleTimeout: time.Duration(c.Timeouts.Idle),
 		FirstFrame: time.Duration(c.Timeouts.FirstFrame), Stall: time.Duration(c.Timeouts.Stall), Total: time.Duration(c.Timeouts.Total),
 	}
-	if len(c.Headers) > 0 {
-		set.Headers = map[string]string{}
-		for name, v := range c.Headers {
+	set.Headers, set.SecretHeaders = map[string]string{}, map[string]secret.String{}
+	for name, v := range c.Headers {
+		if v.Plain() {
 			set.Headers[name] = v.Secret().Reveal()
+		} else {
+			set.SecretHeaders[name] = v.Secret()
 		}
 	}
 	if c.CA != "" {

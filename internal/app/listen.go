@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -61,12 +62,14 @@ func family(addr string) string {
 // serveOn serves a handler on a listener until it is stopped.
 func (a *App) serveOn(name string, l net.Listener, h http.Handler) {
 	s := &http.Server{
-		Handler:           h,
+		Handler:           a.bounded(h),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		WriteTimeout:      a.parts.Load().longest,
 		MaxHeaderBytes:    int(a.config.Limits.Header),
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		// It reads a body before anybody is asked who they are.
+		DisableGeneralOptionsHandler: true,
 	}
 	done := make(chan struct{})
 	go func() {
@@ -85,6 +88,35 @@ func (a *App) serveOn(name string, l net.Listener, h http.Handler) {
 		<-done
 		return err
 	})
+}
+
+// bounded gives a client as long to send its body as the configuration in force
+// allows, whether a handler reads it or leaves it to net/http, which reads on
+// before it answers. The limit ends with the body: later it would cut the request.
+func (a *App) bounded(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			b := &boundedBody{r.Body, http.NewResponseController(w)}
+			_ = b.control.SetReadDeadline(time.Now().Add(time.Duration(a.parts.Load().config.Timeouts.Body)))
+			r.Body = b
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// boundedBody is a request body under a deadline that ends with it.
+type boundedBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+// Read implements io.Reader.
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 // patient gives each request as long to be answered as the configuration in force

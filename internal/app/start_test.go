@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -12,8 +13,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"sallyport/internal/config"
 	"sallyport/internal/label"
+	"sallyport/internal/secret"
 	"sallyport/internal/upstreamtest"
 )
 
@@ -318,6 +322,17 @@ func TestLocalMeansInside(t *testing.T) {
 	}
 }
 
+// TestSecretHeaders: a header whose value is a reference is a credential, one that
+// is written in clear is not.
+func TestSecretHeaders(t *testing.T) {
+	set, err := settings(t.Context(), config.Upstream{Headers: map[string]config.Value{
+		"X-Team": config.NewValue("core"), "Api-Key": {Ref: config.NewRef("env:AZURE", secret.New("canary"))},
+	}})
+	if err != nil || len(set.Headers) != 1 || set.Headers["X-Team"] != "core" || len(set.SecretHeaders) != 1 || set.SecretHeaders["Api-Key"].Reveal() != "canary" {
+		t.Errorf("%v, %v, %d secret headers", err, set.Headers, len(set.SecretHeaders))
+	}
+}
+
 // TestOneOwner: a second process does not open a folder that is in use.
 func TestOneOwner(t *testing.T) {
 	t.Parallel()
@@ -449,5 +464,38 @@ func TestPlanesAreApart(t *testing.T) {
 	}
 	if len(up.Journal().Requests()) != 0 {
 		t.Error("something reached the upstream")
+	}
+}
+
+// TestUnsentBodies: no client keeps a connection by announcing a body that it never
+// sends, whoever it is and whichever path it asks.
+func TestUnsentBodies(t *testing.T) {
+	t.Parallel()
+	up := provider(t, upstreamtest.Config{})
+	i := start(t, options(t.TempDir(), configure(t, up.BaseURL(), "timeouts: {body: 300ms}\n")))
+	for _, c := range []struct{ base, line string }{
+		{i.data, "GET /healthz"},
+		{i.data, "OPTIONS *"},
+		{i.data, "POST /v1/chat/completions"},
+		{i.admin, "GET /healthz"},
+		{i.admin, "OPTIONS *"},
+		{i.admin, "POST /api/v1/keys"},
+		{i.admin, "POST /api/v1/setup"},
+	} {
+		host := strings.TrimPrefix(c.base, "http://")
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, c.line+" HTTP/1.1\r\nHost: "+host+"\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 ") {
+			t.Errorf("%s: %v after %q", c.line, err, b)
+		}
 	}
 }

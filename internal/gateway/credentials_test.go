@@ -173,6 +173,8 @@ func TestUnknownRoutes(t *testing.T) {
 		{"POST", "/v1/chat%2Fcompletions", fault.NotFound},
 		{"POST", "/V1/Chat/Completions", fault.NotFound},
 		{"GET", "//v1/models", fault.NotFound},
+		{"POST", "/v1/messages/batches", fault.NotFound},
+		{"GET", "/messages/count_tokens/", fault.NotFound},
 		{"GET", "/v1/chat/completions", fault.MethodNotAllowed},
 		{"DELETE", "/v1/responses", fault.MethodNotAllowed},
 		{"PUT", "/v1/embeddings", fault.MethodNotAllowed},
@@ -201,6 +203,13 @@ func TestUnknownRoutes(t *testing.T) {
 		}
 		if x := r.refusal(t, got); x.Fault != c.kind.String() {
 			t.Errorf("%s %s: fault %s in the record", c.method, c.path, x.Fault)
+		}
+		allow := map[fault.Kind]string{fault.MethodNotAllowed: "POST"}[c.kind]
+		if strings.Contains(c.path, "models") && allow != "" {
+			allow = "GET"
+		}
+		if v := got.header.Get("Allow"); v != allow {
+			t.Errorf("%s %s: allow %q, want %q", c.method, c.path, v, allow)
 		}
 		if t.Failed() {
 			t.Fatalf("%s %s", c.method, c.path)

@@ -61,7 +61,7 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request, e endpoint, as *
 		},
 	}
 	x.record.Config = x.snapshot.Hash
-	x.reply = newReply(w, x.dialect, e.name, string(id))
+	x.reply = newReply(w, r, x.dialect, e.name, string(id))
 	if as != nil {
 		x.principal = *as
 	}

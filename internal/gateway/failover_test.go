@@ -101,6 +101,51 @@ func TestFailover(t *testing.T) {
 	}
 }
 
+// TestFailedResponse: a response that fails before its first content is left to the
+// second target, and passed on when there is none, or when content is out.
+func TestFailedResponse(t *testing.T) {
+	const (
+		created = `event: response.created` + "\n" + `data: {"type":"response.created","response":{"id":"r","status":"in_progress"}}` + "\n\n"
+		delta   = `event: response.output_text.delta` + "\n" + `data: {"type":"response.output_text.delta","delta":"hi"}` + "\n\n"
+		failed  = `event: response.failed` + "\n" + `data: {"type":"response.failed","response":{"id":"r","status":"failed","error":{"code":"rate_limit_exceeded"}}}` + "\n\n"
+	)
+	f := formatNamed("responses stream")
+	for _, c := range []struct {
+		name, stream string
+		alone, moved bool
+	}{
+		{"before content", created + failed, false, true},
+		{"before content, alone", created + failed, true, false},
+		{"after content", created + delta + failed, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			point := peculiar(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				emit(w, c.stream)
+			})
+			p := twoTargets()
+			both := p.snapshot
+			p.snapshot = func(s *gateway.Snapshot) {
+				if point(s); !c.alone {
+					both(s)
+				}
+			}
+			r := newRig(t, p)
+			got := r.do(t, f.call("hello"))
+			o := r.outcome(t, got)
+			if c.moved {
+				if o.State != string(llm.Complete) || len(o.Attempts) != 2 || o.Attempts[0].State != string(llm.ErrorFrame) || bytes.Contains(got.body, []byte("failed")) {
+					t.Errorf("state %s, attempts %+v: %s", o.State, o.Attempts, got.body)
+				}
+				return
+			}
+			if o.State != string(llm.ErrorFrame) || o.Fault != fault.UpstreamFailed.String() || len(o.Attempts) != 1 || string(got.body) != c.stream {
+				t.Errorf("state %s, fault %s, attempts %+v: %s", o.State, o.Fault, o.Attempts, got.body)
+			}
+		})
+	}
+}
+
 // TestRecordedBeforeSent: when an upstream sees a request, the journal already
 // holds the attempt, the second like the first.
 func TestRecordedBeforeSent(t *testing.T) {

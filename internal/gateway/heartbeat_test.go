@@ -48,7 +48,7 @@ func TestHeartbeat(t *testing.T) {
 		if !f.stream && f.ep != wire.Messages {
 			continue
 		}
-		for _, knobs := range []string{"delay=200ms", "delay=150ms frames=2 gap=100ms"} {
+		for _, knobs := range []string{"delay=600ms", "delay=500ms frames=2 gap=100ms"} {
 			t.Run(f.name+" "+knobs, func(t *testing.T) {
 				got := r.do(t, f.call("wait [["+knobs+"]]"))
 				up := r.taps[f.up].take(t)

@@ -114,3 +114,48 @@ func TestHostileRequests(t *testing.T) {
 	}
 	t.Logf("%d hostile requests", len(table))
 }
+
+// TestUnreadBodies: whoever is answered before the body was read gets the answer at
+// once, and keeps no connection by never sending that body.
+func TestUnreadBodies(t *testing.T) {
+	r := newRig(t, plan{limits: func(l *gateway.Limits) { l.BodyTime = time.Hour }})
+	for _, c := range []struct {
+		line, more string
+		status     int
+	}{
+		{chatLine, "", http.StatusUnauthorized},
+		{chatLine, "Authorization: Bearer sp_a\r\nX-Api-Key: sp_b\r\n", http.StatusBadRequest},
+		{chatLine, "Authorization: Bearer $KEY\r\nContent-Type: text/plain\r\n", http.StatusUnsupportedMediaType},
+		{chatLine, "Authorization: Bearer $KEY\r\nContent-Encoding: br\r\n", http.StatusUnsupportedMediaType},
+		{chatLine, "Authorization: Bearer $KEY\r\nX-Sallyport-Hop: A\r\n", http.StatusBadRequest},
+		{"PUT /v1/messages HTTP/1.1", "Authorization: Bearer $KEY\r\n", http.StatusMethodNotAllowed},
+		{"POST /v1/files HTTP/1.1", "Authorization: Bearer $KEY\r\n", http.StatusNotFound},
+		{"GET /v1/models HTTP/1.1", "Authorization: Bearer $KEY\r\n", http.StatusOK},
+	} {
+		for _, length := range []string{"Content-Length: 1000", "Transfer-Encoding: chunked"} {
+			conn, err := net.Dial("tcp", r.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+				t.Fatal(err)
+			}
+			text := c.line + "\r\nHost: gateway\r\n" + strings.ReplaceAll(c.more, "$KEY", r.key) + length + "\r\n\r\n"
+			if _, err := io.WriteString(conn, text); err != nil {
+				t.Fatal(err)
+			}
+			in := bufio.NewReader(conn)
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatalf("%s %q: no answer: %v", c.line, c.more, err)
+			}
+			if got := read(resp); got.status != c.status || !got.closed {
+				t.Errorf("%s %q: status %d, closed %t", c.line, c.more, got.status, got.closed)
+			}
+			if _, err := in.ReadByte(); !errors.Is(err, io.EOF) {
+				t.Errorf("%s %q: the connection stays: %v", c.line, c.more, err)
+			}
+		}
+	}
+}

@@ -233,13 +233,13 @@ func TestTotalTime(t *testing.T) {
 // TestPingsKeepAlive: frames without content hold off the stall limit, not the total.
 func TestPingsKeepAlive(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, plan{tap: true, limits: impatient})
+	r := newRig(t, plan{tap: true, limits: func(l *gateway.Limits) { l.Stall, l.FirstFrame = time.Second, time.Second }})
 	for _, f := range formats {
 		if !f.stream {
 			continue
 		}
 		t.Run(f.name, func(t *testing.T) {
-			got := r.do(t, f.call("patience [[pings=6 gap=100ms frames=1]]"))
+			got := r.do(t, f.call("patience [[pings=15 gap=100ms frames=1]]"))
 			up := r.taps[f.up].take(t)
 			if o := r.outcome(t, got); o.State != string(llm.Complete) || !bytes.HasPrefix(got.body, up.answered[:100]) {
 				t.Errorf("state %s: %s", o.State, got.body)

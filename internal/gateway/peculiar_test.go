@@ -20,6 +20,7 @@ import (
 	"sallyport/internal/llm"
 	"sallyport/internal/upstream"
 	"sallyport/internal/upstreamtest"
+	"sallyport/internal/wire"
 )
 
 // peculiar is an upstream that is one handler.
@@ -58,10 +59,10 @@ const (
 func TestTrickle(t *testing.T) {
 	t.Parallel()
 	for status, state := range map[int]llm.Terminal{200: llm.Complete, 429: llm.UpstreamStatus} {
-		r := newRig(t, plan{limits: func(l *gateway.Limits) { l.Stall, l.FirstFrame = 400*time.Millisecond, 400*time.Millisecond }, snapshot: peculiar(t, func(w http.ResponseWriter, q *http.Request) {
+		r := newRig(t, plan{limits: func(l *gateway.Limits) { l.Stall, l.FirstFrame = time.Second, time.Second }, snapshot: peculiar(t, func(w http.ResponseWriter, q *http.Request) {
 			w.WriteHeader(status)
 			for i := range len(goodChat) {
-				if i%40 == 0 && !tick(q, 150*time.Millisecond) || !emit(w, goodChat[i:i+1]) {
+				if i%20 == 0 && !tick(q, 150*time.Millisecond) || !emit(w, goodChat[i:i+1]) {
 					return
 				}
 			}
@@ -70,6 +71,62 @@ func TestTrickle(t *testing.T) {
 		if o := r.outcome(t, got); o.State != string(state) || got.status != status || string(got.body) != goodChat {
 			t.Errorf("state %s, status %d: %s", o.State, got.status, got.body)
 		}
+	}
+}
+
+// TestNoCleanEnd: streams that official clients would read to a clean end, though the
+// upstream reported an error or never ended its answer, end with our own frame.
+func TestNoCleanEnd(t *testing.T) {
+	const (
+		created = `event: response.created` + "\n" + `data: {"type":"response.created","response":{"id":"r","status":"in_progress"}}` + "\n\n"
+		delta   = `event: response.output_text.delta` + "\n" + `data: {"type":"response.output_text.delta","delta":"hi"}` + "\n\n"
+		block   = `event: content_block_delta` + "\n" + `data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hi"}}` + "\n\n"
+		flat    = "event: error\n" + `data: {"message":"overloaded"}` + "\n\n"
+		other   = "event: message\n" + `data: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}` + "\n\n"
+	)
+	for _, c := range []struct {
+		format, sent, passed string
+		state                llm.Terminal
+	}{
+		{"chat stream", contentChunk + flat, contentChunk + flat, llm.ErrorFrame},
+		{"chat stream", contentChunk + `data: {"error":{}}` + "\n\n" + doneChunk, contentChunk + `data: {"error":{}}` + "\n\n", llm.ErrorFrame},
+		{"chat stream", flat, flat, llm.ErrorFrame},
+		{"responses stream", created + delta + flat, created + delta + flat, llm.ErrorFrame},
+		{"responses stream", created + delta + doneChunk, created + delta, llm.CutByUpstream},
+		{"messages stream", block + other, block + other, llm.ErrorFrame},
+	} {
+		f := formatNamed(c.format)
+		r := newRig(t, plan{tap: true, snapshot: func(s *gateway.Snapshot) {
+			at := newTap(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				emit(w, c.sent)
+			}))
+			s.Upstreams[f.up] = newUpstream(t, f.up, vendorOf(f), at.url, plan{})
+		}})
+		got := r.do(t, f.call("hello"))
+		rest, frame := f.splitFrame(t, got)
+		f.isFrame(t, frame, got.rid)
+		o := r.outcome(t, got)
+		if string(rest) != c.passed || o.State != string(c.state) || o.Fault == "" {
+			t.Errorf("%s: state %s, fault %s: %s", c.format, o.State, o.Fault, got.body)
+		}
+		commits(t, "res", o.Returned, []byte(c.sent), []wire.Edit{{Span: wire.Span{Start: len(c.passed), End: len(c.sent)}, With: frame}})
+	}
+}
+
+// TestEchoInTheTail: a credential behind the last whole event of a stream that ends
+// without its end mark is withheld, and known of.
+func TestEchoInTheTail(t *testing.T) {
+	r := newRig(t, plan{snapshot: peculiar(t, func(w http.ResponseWriter, q *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		emit(w, contentChunk+finishChunk+": "+q.Header.Get("Authorization"))
+	})})
+	f := formatNamed("chat stream")
+	got := r.do(t, f.call("hello"))
+	rest, frame := f.splitFrame(t, got)
+	f.isFrame(t, frame, got.rid)
+	if o := r.outcome(t, got); o.State != string(llm.CredentialEcho) || string(rest) != contentChunk+finishChunk {
+		t.Errorf("state %s: %s", o.State, got.body)
 	}
 }
 

@@ -27,10 +27,15 @@ type reply struct {
 	inserts []wire.Edit // what Sallyport added to the upstream's bytes, by offset into them
 	broken  bool        // the client cannot be written to any more
 	beat    *time.Timer // of heartbeats; nil when there are none
+	unread  bool        // the connection may still bring some of the request's body
+	allow   string      // method that the route accepts, for a request with another
 }
 
-func newReply(w http.ResponseWriter, d wire.Dialect, name wire.Endpoint, id string) *reply {
-	return &reply{w: w, control: http.NewResponseController(w), dialect: d, name: name, id: id}
+func newReply(w http.ResponseWriter, r *http.Request, d wire.Dialect, name wire.Endpoint, id string) *reply {
+	return &reply{
+		w: w, control: http.NewResponseController(w), dialect: d, name: name, id: id,
+		unread: r.ContentLength != 0 && r.ProtoMajor == 1, // HTTP/2 ends a stream by itself
+	}
 }
 
 // readBy bounds how long the rest of the request's body may take.
@@ -54,10 +59,17 @@ func (p *reply) own(h http.Header) {
 // header gives the header to fill before begin.
 func (p *reply) header() http.Header { return p.w.Header() }
 
-// begin writes status and header; the caller holds mu.
+// begin writes status and header; the caller holds mu. Of a connection that may
+// still bring a body net/http would wait for that body, without a limit and before
+// it sends the answer: such a connection is closed, and what comes until then has
+// one drainTime.
 func (p *reply) begin(status int) {
 	if p.begun {
 		return
+	}
+	if p.unread {
+		p.w.Header()["Connection"] = []string{"close"}
+		_ = p.readBy(time.Now().Add(drainTime))
 	}
 	p.own(p.w.Header())
 	p.begun, p.status = true, status
@@ -136,8 +148,8 @@ func (p *reply) fault(e *fault.Error) (frame []byte) {
 	if !e.Kind.Retryable() {
 		h[headerRetry] = []string{"false"}
 	}
-	if e.Passed == 0 && (e.Kind == fault.TooLarge || e.Kind == fault.Unauthenticated || e.Kind == fault.RateLimited) {
-		h["Connection"] = []string{"close"} // the body was not read
+	if p.allow != "" {
+		h["Allow"] = []string{p.allow}
 	}
 	p.begin(e.Status())
 	p.write(b)

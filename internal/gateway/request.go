@@ -111,6 +111,7 @@ func (x *Exchange) read() error {
 		b.free()
 		return readFault(err, limit)
 	}
+	x.reply.unread = false
 	_ = x.reply.readBy(time.Time{})
 	x.record.InBytes = int64(len(b.bytes))
 	if !x.gateway.SkipHashes {

@@ -92,6 +92,7 @@ func (g *Gateway) refuse(e endpoint, as *identity.Principal, kind fault.Kind) ht
 		err := x.authenticate()
 		if err == nil {
 			err = fault.New(kind, "")
+			x.reply.allow = e.method
 		}
 		x.refuse(err)
 	})
@@ -117,16 +118,16 @@ func (g *Gateway) handle(e endpoint, as *identity.Principal) http.Handler {
 }
 
 // dialect is what the route's errors are written in, and what its bodies are
-// parsed with.
+// parsed with. Paths that lead to no upstream are nobody's own.
 func (g *Gateway) dialect(e endpoint, r *http.Request) wire.Dialect {
-	if e.speaks == upstream.Anthropic || e.name == wire.Models && anthropicClient(r) {
+	if e.speaks == upstream.Anthropic || e.forward == "" && anthropicClient(r) {
 		return g.Dialects[upstream.Anthropic]
 	}
 	return g.Dialects[upstream.OpenAI]
 }
 
 // anthropicClient tells which family a client of a shared path belongs to: only
-// Anthropic's clients send a version header.
+// Anthropic's clients send a version header, and only they look below /messages.
 func anthropicClient(r *http.Request) bool {
-	return r.Header.Get("Anthropic-Version") != "" || strings.HasPrefix(r.URL.Path, "/v1/messages") || strings.HasPrefix(r.URL.Path, "/messages")
+	return r.Header.Get("Anthropic-Version") != "" || strings.HasPrefix(strings.TrimPrefix(r.URL.Path, "/v1"), "/messages/")
 }

@@ -142,7 +142,7 @@ func (p *pump) frame(ev wire.Event) {
 		}
 		return
 	}
-	switch a.follower.Frame(ev) {
+	switch kind := a.follower.Frame(ev); kind {
 	case wire.FrameUsage:
 		if a.dropUsage {
 			a.removed = append(a.removed, wire.Edit{Span: wire.Span{Start: p.settled, End: p.offset}})
@@ -152,21 +152,20 @@ func (p *pump) frame(ev wire.Event) {
 	case wire.FrameContent:
 		p.commit()
 	case wire.FrameEnd:
+		s := a.follower.Summary()
+		if !s.Complete { // the mark without what it marks
+			p.abort(llm.CutByUpstream, fault.New(fault.UpstreamCut, ""))
+			return
+		}
+		if s.Failed && p.passOver() {
+			return
+		}
 		p.carry(ev)
 		p.complete()
 		return
-	case wire.FrameError:
-		if a.translation != nil {
-			p.abort(llm.ErrorFrame, a.failure(http.StatusBadGateway, ev.Data))
-			return
-		}
-		a.end(llm.ErrorFrame, fault.New(fault.UpstreamFailed, "the upstream reported an error"))
-		p.stop = true
-		if !a.committed && !a.exchange.lastCandidate(a) {
-			return
-		}
-		p.commit()
-		a.exchange.record.Fault = fault.UpstreamFailed.String()
+	case wire.FrameError, wire.FrameFailed:
+		p.reported(ev, kind == wire.FrameError)
+		return
 	case wire.FrameInvalid:
 		p.abort(llm.Malformed, fault.New(fault.UpstreamInvalid, ""))
 		return
@@ -175,6 +174,38 @@ func (p *pump) frame(ev wire.Event) {
 	if !a.committed && len(p.out) > maxHeld {
 		p.commit()
 	}
+}
+
+// reported ends the stream with an error that the upstream reports, unless the next
+// candidate is to answer. Behind one that clients do not take for an error comes
+// our own frame: they would read a clean end.
+func (p *pump) reported(ev wire.Event, taken bool) {
+	if p.passOver() {
+		return
+	}
+	if a := p.a; a.translation != nil {
+		p.abort(llm.ErrorFrame, a.failure(http.StatusBadGateway, ev.Data))
+		return
+	}
+	p.stop = true
+	p.commit()
+	p.a.exchange.record.Fault = fault.UpstreamFailed.String()
+	p.pass(ev.Raw)
+	if !taken {
+		p.tell()
+	}
+}
+
+// passOver notes that the upstream reported an error, and reports whether that is
+// left to the next candidate: the client has seen nothing of this one yet.
+func (p *pump) passOver() bool {
+	a := p.a
+	a.end(llm.ErrorFrame, fault.New(fault.UpstreamFailed, "the upstream reported an error"))
+	if a.committed || a.exchange.lastCandidate(a) {
+		return false
+	}
+	p.stop = true
+	return true
 }
 
 // pass adds an event, or the last bytes of a stream, to what the client gets.
@@ -294,13 +325,18 @@ func (p *pump) rest() {
 	a := p.a
 	p.split.End()
 	p.frames()
-	if tail := p.split.Rest(); len(tail) > 0 && !p.stop && !p.ended && !a.upstream.Leaks(tail) {
+	tail := p.split.Rest()
+	if a.upstream.Leaks(tail) {
+		p.abort(llm.CredentialEcho, fault.New(fault.UpstreamInvalid, "the rest of the upstream's answer was withheld"))
+		return
+	}
+	if len(tail) > 0 && !p.stop && !p.ended {
 		tail = append(slices.Clone(tail), "\n\n"...)
 		last := wire.NewSplitter(len(tail))
 		last.Feed(tail)
 		if last.Next() {
 			kind := a.follower.Frame(last.Event())
-			if kind != wire.FrameInvalid && kind != wire.FrameError && a.follower.Summary().Complete && !(kind == wire.FrameUsage && a.dropUsage) {
+			if kind != wire.FrameInvalid && kind != wire.FrameError && kind != wire.FrameFailed && a.follower.Summary().Complete && !(kind == wire.FrameUsage && a.dropUsage) {
 				p.pass(tail[:len(tail)-2])
 			}
 		}

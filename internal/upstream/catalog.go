@@ -70,7 +70,7 @@ func (u *Upstream) Refresh(ctx context.Context) error {
 	}
 	next := Catalog{Known: true, Models: slices.Clone(u.Models), Remote: map[string]bool{}}
 	for _, m := range list.Data {
-		if len(next.Models) < maxModels && m.ID != "" && len(m.ID) <= 256 && !slices.Contains(next.Models, m.ID) {
+		if len(next.Models) < maxModels && m.ID != "" && len(m.ID) <= 256 && !slices.Contains(next.Models, m.ID) && !u.Leaks([]byte(m.ID)) {
 			next.Models = append(next.Models, m.ID)
 		}
 	}

@@ -38,32 +38,34 @@ const (
 type Config struct {
 	Name           identity.Upstream
 	Kind           Kind
-	BaseURL        string            // up to and including the version, such as https://api.openai.com/v1
-	Key            secret.String     // sent as the kind demands; empty for keyless servers
-	Class          label.Class       // how far it is trusted with data; Any when absent
-	Provider       string            // whose price cards apply; "local" means free by declaration
-	Headers        map[string]string // sent with every request
-	Proxy          string            // URL of an HTTP proxy; none when empty, never taken from the environment
-	CA             []byte            // PEM roots that replace the system's; nil for the system's
-	AllowPrivate   bool              // may resolve to a private or loopback address though not local
-	ExposeUnlisted bool              // its models are reachable as upstream/model
-	AddUsage       bool              // ask for usage in streams when the client did not
-	Lacks          llm.Features      // what its format can express and it does not understand
-	Models         []string          // known models, where the upstream cannot list them
-	ConnectTimeout time.Duration     // dial and TLS handshake; 10 s when 0
-	IdleTimeout    time.Duration     // of unused connections; 90 s when 0
-	FirstFrame     time.Duration     // to the first frame of an answer; the gateway's default when 0
-	Stall          time.Duration     // between frames; the gateway's default when 0
-	Total          time.Duration     // of a whole attempt; the gateway's default when 0
-	Resolver       *net.Resolver     // nil for the system's
+	BaseURL        string                   // up to and including the version, such as https://api.openai.com/v1
+	Key            secret.String            // sent as the kind demands; empty for keyless servers
+	Class          label.Class              // how far it is trusted with data; Any when absent
+	Provider       string                   // whose price cards apply; "local" means free by declaration
+	Headers        map[string]string        // sent with every request
+	SecretHeaders  map[string]secret.String // sent as well; credentials like Key
+	Proxy          string                   // URL of an HTTP proxy; none when empty, never taken from the environment
+	CA             []byte                   // PEM roots that replace the system's; nil for the system's
+	AllowPrivate   bool                     // may resolve to a private or loopback address though not local
+	ExposeUnlisted bool                     // its models are reachable as upstream/model
+	AddUsage       bool                     // ask for usage in streams when the client did not
+	Lacks          llm.Features             // what its format can express and it does not understand
+	Models         []string                 // known models, where the upstream cannot list them
+	ConnectTimeout time.Duration            // dial and TLS handshake; 10 s when 0
+	IdleTimeout    time.Duration            // of unused connections; 90 s when 0
+	FirstFrame     time.Duration            // to the first frame of an answer; the gateway's default when 0
+	Stall          time.Duration            // between frames; the gateway's default when 0
+	Total          time.Duration            // of a whole attempt; the gateway's default when 0
+	Resolver       *net.Resolver            // nil for the system's
 }
 
 // Upstream is one endpoint, ready to be called. It is safe for concurrent use.
 type Upstream struct {
 	Config
-	base      *url.URL
-	transport *http.Transport
-	catalog   atomic.Pointer[Catalog]
+	base        *url.URL
+	transport   *http.Transport
+	catalog     atomic.Pointer[Catalog]
+	credentials []secret.String // what no answer may hold, in each form it may be written in
 }
 
 // New checks the configuration and prepares the client; it opens no connection.
@@ -79,6 +81,10 @@ func New(cfg Config) (*Upstream, error) {
 		return nil, fmt.Errorf("upstream %s: kind %q is none of openai, anthropic", cfg.Name, cfg.Kind)
 	}
 	u := &Upstream{Config: cfg, base: base}
+	u.watch(cfg.Key)
+	for _, value := range cfg.SecretHeaders {
+		u.watch(value)
+	}
 	g := &guard{
 		name: cfg.Name, onSite: cfg.Class == label.OnSite, plain: base.Scheme == "http",
 		private: cfg.AllowPrivate || cfg.Class == label.OnSite, resolver: cfg.Resolver, host: base.Hostname(),
@@ -159,10 +165,13 @@ func (u *Upstream) send(ctx context.Context, r Request) (*http.Response, error) 
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
+	u.authorize(r.Header)
 	for name, value := range u.Headers {
 		r.Header.Set(name, value)
 	}
-	u.authorize(r.Header)
+	for name, value := range u.SecretHeaders {
+		r.Header.Set(name, value.Reveal())
+	}
 	req := (&http.Request{
 		Method: r.Method, URL: &target, Host: u.base.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -190,9 +199,32 @@ func (u *Upstream) authorize(h http.Header) {
 	h["Authorization"] = []string{"Bearer " + u.Key.Reveal()}
 }
 
-// Leaks reports whether b contains the upstream's credential.
+// minCredential is how long a credential must be for Leaks to look for it:
+// shorter ones stand in innocent text.
+const minCredential = 8
+
+// watch makes Leaks look for a credential, without the scheme before it if there
+// is one, and as JSON encoders write it that escape slashes.
+func (u *Upstream) watch(credential secret.String) {
+	text := credential.Reveal()
+	text = text[strings.LastIndexByte(text, ' ')+1:]
+	if len(text) < minCredential {
+		return
+	}
+	u.credentials = append(u.credentials, secret.New(text))
+	if escaped := strings.ReplaceAll(text, "/", `\/`); escaped != text {
+		u.credentials = append(u.credentials, secret.New(escaped))
+	}
+}
+
+// Leaks reports whether b contains a credential of the upstream.
 func (u *Upstream) Leaks(b []byte) bool {
-	return len(u.Key.Reveal()) >= 8 && bytes.Contains(b, []byte(u.Key.Reveal()))
+	for _, c := range u.credentials {
+		if bytes.Contains(b, []byte(c.Reveal())) {
+			return true
+		}
+	}
+	return false
 }
 
 // clean keeps URLs and addresses out of errors that travel: what the operator

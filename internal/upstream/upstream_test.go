@@ -159,6 +159,43 @@ func TestCredentialAndHeaders(t *testing.T) {
 	}
 }
 
+// TestSecretHeaders: a header with a credential is sent, does not show, and counts
+// for Leaks like the key, without its scheme and as JSON may escape it.
+func TestSecretHeaders(t *testing.T) {
+	var got http.Header
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header
+		fmt.Fprint(w, `{"data":[{"id":"small"},{"id":"canary-of/azure"}]}`)
+	}))
+	defer srv.Close()
+	u, err := New(Config{Name: "u", Kind: OpenAI, BaseURL: srv.URL + "/v1", Class: label.OnSite, SecretHeaders: map[string]secret.String{
+		"api-key": secret.New("canary-of/azure"), "Authorization": secret.New("Basic canary-basic"), "x-short": secret.New("short"),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got.Get("Api-Key") != "canary-of/azure" || got.Get("Authorization") != "Basic canary-basic" {
+		t.Errorf("sent %v", got)
+	}
+	for _, text := range []string{"the key canary-of/azure is wrong", `{"m":"canary-of\/azure"}`, "canary-basic"} {
+		if !u.Leaks([]byte(text)) {
+			t.Errorf("%s passes", text)
+		}
+	}
+	if u.Leaks([]byte("short of azure")) {
+		t.Error("innocent text is taken for a credential")
+	}
+	if models := u.Catalog().Models; len(models) != 1 {
+		t.Errorf("a model is called like the credential: %d models", len(models))
+	}
+	if s := fmt.Sprintf("%v %+v", u.Config, u); strings.Contains(s, "canary") {
+		t.Errorf("the credential shows in %s", s)
+	}
+}
+
 // TestNeverResends proves that a POST is sent once, with or without an
 // Idempotency-Key, when a reused connection is closed after the body was read.
 func TestNeverResends(t *testing.T) {

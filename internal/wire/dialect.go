@@ -62,6 +62,7 @@ const (
 	FrameError                    // the upstream reports an error inside the stream
 	FrameEnd                      // the dialect's end of stream
 	FrameInvalid                  // not in the dialect
+	FrameFailed                   // as FrameError, in a form that the dialect's clients do not take for an error
 )
 
 // Follower follows one answer. It is not safe for concurrent use, keeps no

@@ -20,7 +20,7 @@ func follow(t *testing.T, f wire.Follower, stream string) string {
 	s.Feed([]byte(stream))
 	var kinds strings.Builder
 	for s.Next() {
-		kinds.WriteByte("mcupeEi"[f.Frame(s.Event())])
+		kinds.WriteByte("mcupeEif"[f.Frame(s.Event())])
 	}
 	if err := s.Err(); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestStream(t *testing.T) {
 		},
 		{"error", events(t, start(opening), `{"type":"error","error":{"type":"overloaded_error","message":"x"}}`), "me", llm.Summary{Usage: unknown, Model: "claude-x", ID: "msg_1", Failed: true}},
 		{"error without JSON", "event: error\ndata: upstream died\n\n", "e", llm.Summary{Usage: unknown, Failed: true}},
-		{"error under another name", "event: message\ndata: {\"type\":\"error\"}\n\n", "e", llm.Summary{Usage: unknown, Failed: true}},
+		{"error under another name", "event: message\ndata: {\"type\":\"error\"}\n\n", "f", llm.Summary{Usage: unknown, Failed: true}},
 		{"unnamed events reach nobody", strings.ReplaceAll(whole, "event: ", ": "), "mmmmmmmm", llm.Summary{Usage: plain, Model: "claude-x", ID: "msg_1", Finish: "end_turn"}},
 		{"the name alone means nothing", "event: message_stop\ndata: {\"type\":\"content_block_stop\"}\n\n", "m", llm.Summary{Usage: unknown}},
 		{"no data", "event: content_block_delta\n\n", "m", llm.Summary{Usage: unknown}},
@@ -281,7 +281,7 @@ func FuzzFollow(f *testing.F) {
 			s := wire.NewSplitter(1 << 16)
 			s.Feed(stream)
 			for s.Next() {
-				if kind := d.Frame(s.Event()); kind > wire.FrameInvalid {
+				if kind := d.Frame(s.Event()); kind > wire.FrameFailed {
 					t.Fatalf("kind %d", kind)
 				}
 			}

@@ -10,7 +10,8 @@ import (
 //
 // Official clients take an event's name to tell whether it is one of theirs, and
 // then what the type member of its data says. So do we:
-//   - error: the event "error", or data of type error.
+//   - error: the event "error". Official clients raise on that name alone, so data
+//     of type error under another one is failed.
 //   - ping: the event "ping", data of type ping, and events without data or name.
 //   - end: message_stop.
 //   - content: a delta with anything in it; a block that begins with something in
@@ -78,7 +79,7 @@ func (m *message) Frame(ev wire.Event) wire.FrameKind {
 	switch kind {
 	case wire.FrameEnd:
 		m.Complete()
-	case wire.FrameError:
+	case wire.FrameFailed:
 		m.Fail()
 	}
 	return kind
@@ -111,7 +112,7 @@ func (m *message) event(b []byte, at *[numEvent]wire.Span) wire.FrameKind {
 	case `"ping"`:
 		return wire.FramePing
 	case `"error"`:
-		return wire.FrameError
+		return wire.FrameFailed
 	}
 	return wire.FrameMeta
 }

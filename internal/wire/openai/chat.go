@@ -17,7 +17,9 @@ import (
 //   - usage: a chunk with usage and without choices. It exists only because usage
 //     was asked for. A chunk that has both is content or meta and never dropped.
 //   - end: "[DONE]".
-//   - error: the event "error", or a chunk with an error member.
+//   - error: the event "error", or a chunk with an error member. Official clients
+//     raise when that member holds anything, or when the data is not JSON, under
+//     whatever name; another form of error is failed.
 //   - ping: an event without data or name, such as a comment.
 //
 // The answer is complete at [DONE] or, since some servers leave that out, once
@@ -58,21 +60,23 @@ func (c *chat) Frame(ev wire.Event) wire.FrameKind {
 		if kind == wire.FrameEnd {
 			c.Complete()
 		}
-		if kind == wire.FrameError {
-			c.Fail()
-		}
 		return kind
 	}
+	named := string(ev.Name) == "error"
 	b := ev.Data
 	var at [numChunk]wire.Span
 	if wire.ScanAnswer(b, chunkNames, at[:]) != nil {
+		if named {
+			c.Fail()
+			return wire.FrameError
+		}
 		return wire.FrameInvalid
 	}
 	c.Name(at[chunkModel].Of(b), at[chunkID].Of(b))
 	usage := c.usage(b, at[chunkUsage])
-	if wire.Reports(at[chunkError].Of(b)) {
+	if lit := at[chunkError].Of(b); named || wire.Reports(lit) {
 		c.Fail()
-		return wire.FrameError
+		return errorFrame(lit)
 	}
 	choices := at[chunkChoices].Of(b)
 	switch wire.KindOf(choices) {
@@ -94,7 +98,7 @@ func (c *chat) Frame(ev wire.Event) wire.FrameKind {
 func common(ev wire.Event) (kind wire.FrameKind, known bool) {
 	switch {
 	case string(ev.Name) == "error":
-		return wire.FrameError, true
+		return 0, false
 	case len(ev.Data) == 0 && len(ev.Name) == 0:
 		return wire.FramePing, true
 	case len(ev.Data) == 0:
@@ -103,6 +107,14 @@ func common(ev wire.Event) (kind wire.FrameKind, known bool) {
 		return wire.FrameEnd, true
 	}
 	return 0, false
+}
+
+// errorFrame tells whether clients raise on a frame with this error member.
+func errorFrame(lit []byte) wire.FrameKind {
+	if wire.Filled(lit) || wire.True(lit) {
+		return wire.FrameError
+	}
+	return wire.FrameFailed
 }
 
 // usage notes a claim and reports whether there is a usage member.

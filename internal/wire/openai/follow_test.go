@@ -20,7 +20,7 @@ func follow(t *testing.T, f wire.Follower, stream string) string {
 	s.Feed([]byte(stream))
 	var kinds strings.Builder
 	for s.Next() {
-		kinds.WriteByte("mcupeEi"[f.Frame(s.Event())])
+		kinds.WriteByte("mcupeEif"[f.Frame(s.Event())])
 	}
 	if err := s.Err(); err != nil {
 		t.Fatal(err)
@@ -143,6 +143,10 @@ func TestChatStream(t *testing.T) {
 			llm.Summary{Usage: claimed(tokens, 9, 12), Failed: true},
 		},
 		{"error event", "event: error\ndata: oops\n\n", "e", 1, llm.Summary{Usage: unknown, Failed: true}},
+		{"error event without data", "event: error\n\n", "e", 1, llm.Summary{Usage: unknown, Failed: true}},
+		{"error event with an error", "event: error\ndata: {\"error\":\"x\"}\n\n", "e", 1, llm.Summary{Usage: unknown, Failed: true}},
+		{"error event that clients pass over", "event: error\ndata: {\"message\":\"overloaded\"}\n\n", "f", 1, llm.Summary{Usage: unknown, Failed: true}},
+		{"an empty error, which clients of one language pass over", data(`{"error":{}}`), "f", 1, llm.Summary{Usage: unknown, Failed: true}},
 		{"no error after all", data(`{"error":null,"choices":[]}`, `{"error":"","choices":[]}`, `{"error":false}`), "mmm", 1, llm.Summary{Usage: unknown}},
 		{"kinds of content", data(delta(`{"reasoning_content":"x"}`), delta(`{"reasoning":"x","content":null}`), delta(`{"refusal":"no"}`), delta(`{"function_call":{"name":"f"}}`),
 			delta(`{"tool_calls":[{"index":0,"id":"t","function":{"name":"f","arguments":""}}]}`), delta(`{"audio":{"id":"a"}}`), delta(`{"content":[{"type":"text"}]}`), delta(`{"role":"assistant","new_kind":"x"}`),
@@ -205,6 +209,9 @@ func TestResponsesStream(t *testing.T) {
 		},
 		{"error", events(t, open, `{"type":"error","code":"x","message":"y","param":null,"sequence_number":1}`), "me", llm.Summary{Usage: unknown, Model: "gpt-r", ID: "r1", Failed: true}},
 		{"error without a type", data(`{"error":{"message":"x"}}`), "e", llm.Summary{Usage: unknown, Failed: true}},
+		{"error event that is not JSON", "event: error\ndata: oops\n\n", "e", llm.Summary{Usage: unknown, Failed: true}},
+		{"error event without a type", "event: error\ndata: {\"error\":{\"message\":\"x\"}}\n\n", "e", llm.Summary{Usage: unknown, Failed: true}},
+		{"error event that clients pass over", "event: error\ndata: {\"message\":\"overloaded\"}\n\n", "f", llm.Summary{Usage: unknown, Failed: true}},
 		{
 			"unnamed events count by their type", data(open, `{"type":"response.output_text.delta","delta":"x"}`, end("completed", ""), `[DONE]`), "mcEE",
 			llm.Summary{Usage: claimed(use, 36, 87), Model: "gpt-r", ID: "r1", Finish: "completed", Complete: true},
@@ -305,7 +312,7 @@ func FuzzFollow(f *testing.F) {
 			s := wire.NewSplitter(1 << 16)
 			s.Feed(stream)
 			for s.Next() {
-				if kind := d.Frame(s.Event()); kind > wire.FrameInvalid {
+				if kind := d.Frame(s.Event()); kind > wire.FrameFailed {
 					t.Fatalf("kind %d", kind)
 				}
 			}

@@ -18,7 +18,8 @@ import (
 //     not begin with "response.".
 //   - content: every other event of a response, so that new kinds commit as well.
 //   - ping: keepalive, and events without data or name.
-//   - error: the event "error", under either name.
+//   - error: data of type error, or, under the name error or without a type, with
+//     an error member; under that name without either, failed.
 //
 // Data without a type is not in the dialect, unless it reports an error.
 type responses struct{ wire.Notes }
@@ -53,22 +54,25 @@ var (
 // Frame implements wire.Follower.
 func (r *responses) Frame(ev wire.Event) wire.FrameKind {
 	if kind, known := common(ev); known {
-		if kind == wire.FrameError {
-			r.Fail()
-		}
 		return kind
 	}
+	named := string(ev.Name) == "error"
 	b := ev.Data
 	var at [numEvent]wire.Span
 	if wire.ScanAnswer(b, eventNames, at[:]) != nil {
-		return wire.FrameInvalid
-	}
-	lit := at[eventType].Of(b)
-	if wire.KindOf(lit) != wire.String {
-		if wire.Reports(at[eventError].Of(b)) {
+		if named {
 			r.Fail()
 			return wire.FrameError
 		}
+		return wire.FrameInvalid
+	}
+	lit := at[eventType].Of(b)
+	typed := wire.KindOf(lit) == wire.String
+	if e := at[eventError].Of(b); named && string(lit) != `"error"` || !typed && wire.Reports(e) {
+		r.Fail()
+		return errorFrame(e)
+	}
+	if !typed {
 		return wire.FrameInvalid
 	}
 	switch string(lit) {
