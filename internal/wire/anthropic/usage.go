@@ -1,6 +1,8 @@
 package anthropic
 
 import (
+	"bytes"
+
 	"sallyport/internal/llm"
 	"sallyport/internal/wire"
 )
@@ -89,10 +91,10 @@ func (c *claim) read(body []byte, usage wire.Span, final bool) {
 
 // usage is the claim as a whole. Until the output of the whole answer has been
 // claimed it is unknown: the first figure of a stream that was cut is not what
-// the answer took.
+// the answer took, and is kept as evidence only.
 func (c *claim) usage() llm.Usage {
 	if c.Flaw == "" && !c.final {
-		return llm.Usage{Status: llm.UsageUnknown}
+		return llm.Usage{Status: llm.UsageUnknown, Verbatim: bytes.Clone(c.opening)}
 	}
 	verbatim := c.closing
 	if len(c.opening) > 0 {
