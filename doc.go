@@ -24,6 +24,7 @@
 //	auth       keys, administrators, sessions: credential to Principal, from a snapshot
 //	ledger     holds and settlements, usage claimed and counted
 //	auditlog   Merkle log of every record: leaves, checkpoints, verification
+//	keep       what clients refer to later: owners of upstream objects, sealed documents
 //	projector  journal to database: rows, leaves and roll-ups in one transaction a batch
 //
 // Layer 2, services; they never import each other.

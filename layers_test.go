@@ -52,6 +52,7 @@ var imports = map[string][]string{
 	"auth":           {"store", "secret"},
 	"ledger":         {"llm", "price", "record", "quota", "store"},
 	"auditlog":       {"record", "store"},
+	"keep":           {"store", "secret", "llm"},
 	"projector":      {"journal", "record", "ledger", "auditlog", "store"},
 
 	"gateway": allBut("store", "feed", "alert", "stat", "projector"),

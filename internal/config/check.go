@@ -82,6 +82,9 @@ func (k *checker) bounds() {
 			check(fmt.Sprintf("upstreams[%d].timeouts.", i), u.Timeouts)
 		}
 	}
+	if k.Retention.Documents < Duration(60e9) {
+		k.add("retention.documents", k.Retention.Documents.String()+" is too short", "keep turns for 1m at least, or let clients send store: false")
+	}
 	if k.Retention.Journal < Duration(3600e9) {
 		k.add("retention.journal", k.Retention.Journal.String()+" is too short", "keep the journal for 1h at least")
 	}

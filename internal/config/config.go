@@ -214,6 +214,8 @@ type Timeouts struct {
 type Retention struct {
 	// Journal segments after the database has taken them over. Default 7d.
 	Journal Duration `json:"journal,omitzero"`
+	// Turns that clients refer to by previous_response_id and that no upstream keeps for them, sealed under the master secret. Default 1d.
+	Documents Duration `json:"documents,omitzero"`
 }
 
 // Project is what differs for one project.

@@ -311,20 +311,21 @@ func TestDiff(t *testing.T) {
 		return c
 	}
 	for name, change := range map[string]func(*Config){
-		"listen":             func(c *Config) { c.Listen = "127.0.0.1:1" },
-		"tls":                func(c *Config) { c.TLS = &TLS{} },
-		"admin.listen":       func(c *Config) { c.Admin.Listen = "127.0.0.1:1" },
-		"admin.tls":          func(c *Config) { c.Admin.TLS = &TLS{} },
-		"data":               func(c *Config) { c.Data = "x" },
-		"database.url":       func(c *Config) { c.Database.URL = NewRef("env:D", secret.New("postgres://")) },
-		"secret":             func(c *Config) { c.Secret = NewRef("env:S", secret.New("two")) },
-		"durability":         func(c *Config) { c.Durability = Strict },
-		"limits.header":      func(c *Config) { c.Limits.Header++ },
-		"retention.journal":  func(c *Config) { c.Retention.Journal++ },
-		"log":                func(c *Config) { c.Log.Format = JSON },
-		"behind_proxy":       func(c *Config) { c.BehindProxy = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} },
-		"admin.behind_proxy": func(c *Config) { c.Admin.BehindProxy = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} },
-		"metrics.token":      func(c *Config) { c.Metrics.Token = NewRef("env:M", secret.New("t")) },
+		"listen":              func(c *Config) { c.Listen = "127.0.0.1:1" },
+		"tls":                 func(c *Config) { c.TLS = &TLS{} },
+		"admin.listen":        func(c *Config) { c.Admin.Listen = "127.0.0.1:1" },
+		"admin.tls":           func(c *Config) { c.Admin.TLS = &TLS{} },
+		"data":                func(c *Config) { c.Data = "x" },
+		"database.url":        func(c *Config) { c.Database.URL = NewRef("env:D", secret.New("postgres://")) },
+		"secret":              func(c *Config) { c.Secret = NewRef("env:S", secret.New("two")) },
+		"durability":          func(c *Config) { c.Durability = Strict },
+		"limits.header":       func(c *Config) { c.Limits.Header++ },
+		"retention.journal":   func(c *Config) { c.Retention.Journal++ },
+		"retention.documents": func(c *Config) { c.Retention.Documents++ },
+		"log":                 func(c *Config) { c.Log.Format = JSON },
+		"behind_proxy":        func(c *Config) { c.BehindProxy = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} },
+		"admin.behind_proxy":  func(c *Config) { c.Admin.BehindProxy = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} },
+		"metrics.token":       func(c *Config) { c.Metrics.Token = NewRef("env:M", secret.New("t")) },
 	} {
 		next := base()
 		change(next)

@@ -41,6 +41,7 @@ func Diff(running, next *Config) (restart []string) {
 		{"durability", running.Durability != next.Durability},
 		{"limits.header", running.Limits.Header != next.Limits.Header},
 		{"retention.journal", running.Retention.Journal != next.Retention.Journal},
+		{"retention.documents", running.Retention.Documents != next.Retention.Documents},
 		{"log", running.Log != next.Log},
 		{"metrics.token", differ(running.Metrics.Token, next.Metrics.Token)},
 	} {
