@@ -29,6 +29,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/journal"
+	"sallyport/internal/keep"
 	"sallyport/internal/ledger"
 	"sallyport/internal/projector"
 	"sallyport/internal/record"
@@ -93,6 +94,7 @@ type App struct {
 	master    *auth.Master
 	store     *store.DB
 	auditLog  *auditlog.Log
+	keep      *keep.Keep
 	auth      *auth.Auth
 	journal   *journal.Journal
 	ledger    *ledger.Ledger
@@ -179,7 +181,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.ledger = ledger.New(p.book)
 	instance := strings.ToLower(rand.Text()[:12])
 	a.gateway = gateway.New(gateway.Config{
-		Auth: a.auth, Journal: a.journal, Ledger: a.ledger,
+		Auth: a.auth, Journal: a.journal, Ledger: a.ledger, Keep: a.keep,
 		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}},
 		Formats:  []wire.Format{openai.Chat(), anthropic.Format()},
 		Logger:   a.log, Registerer: a.registry, Instance: instance, TrustProxy: a.config.BehindProxy, SkipHashes: a.skipHashes(),
@@ -196,6 +198,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.atStop("projection", a.flush) // while the projector still runs
 	a.task("credentials", func(ctx context.Context) error { a.auth.Run(ctx); return nil })
 	a.task("model lists", a.refreshCatalogs)
+	a.task("kept documents", a.keep.Run)
 	return a, a.listen(ctx)
 }
 
@@ -230,6 +233,9 @@ func (a *App) openData(ctx context.Context) (err error) {
 		return err
 	}
 	a.atStop("audit log", func(context.Context) error { return a.auditLog.Close() })
+	a.keep = keep.New(keep.Config{
+		Store: a.store, Newest: a.master.Newest, Subkey: a.documentKey, Lifetime: time.Duration(a.config.Retention.Documents), Logger: a.log,
+	})
 	a.auth, err = auth.New(ctx, auth.Config{Store: a.store, Master: a.master, Logger: a.log, Registerer: a.registry})
 	return err
 }

@@ -47,3 +47,9 @@ func (a *App) moveSeals(ctx context.Context) error {
 	}
 	return fmt.Errorf("seal the signing key anew: %w", errors.Join(errs...))
 }
+
+// documentKey is the sub-key of a version that seals kept documents.
+func (a *App) documentKey(version int64) ([32]byte, bool) {
+	key, held := a.master.Subkey(version, "kept documents")
+	return key, held
+}

@@ -209,6 +209,9 @@ func (a *attempt) edit() {
 		return
 	}
 	call := a.exchange.call
+	if t := a.exchange.turns; t != nil {
+		a.edits = append(a.edits, t.edits...)
+	}
 	if a.candidate.Model != call.Model {
 		a.edits = append(a.edits, wire.Edit{Span: call.ModelSpan, With: record.AppendString(nil, a.candidate.Model)})
 	}
@@ -342,6 +345,7 @@ func (a *attempt) passWhole(ctx context.Context, resp *http.Response, watch *wat
 			return
 		}
 	}
+	x.leave(a, answer)
 	x.record.TTFB = now() - x.record.TS
 	a.answerHeader(resp.Header)
 	a.committed = true

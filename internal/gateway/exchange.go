@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"log/slog"
@@ -34,8 +33,10 @@ type Exchange struct {
 	principal  identity.Principal
 	body       *body
 	call       *wire.Call
-	asked      *llm.Request // the call in the shared vocabulary, once it was needed
-	unread     error        // why it cannot be had
+	asked      *llm.Request  // the call in the shared vocabulary, once it was needed
+	unread     error         // why it cannot be had
+	turns      *recollection // of a request of the Responses API
+	session    *session      // of a connection of many requests; nil for others
 	label      label.Label
 	candidates []route.Candidate
 	room       *journal.Reservation // journal space kept for the outcome
@@ -71,8 +72,12 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request, e endpoint, as *
 // serve runs the exchange and answers whatever refuses it.
 func (x *Exchange) serve() {
 	defer x.recover()
-	if err := x.run(); err != nil {
+	err := x.run()
+	if err != nil {
 		x.refuse(err)
+	}
+	if x.turns != nil && x.record.State != string(llm.Complete) {
+		x.session.forget(x.turns.previous)
 	}
 }
 
@@ -94,6 +99,9 @@ func (x *Exchange) run() error {
 	if err := x.parse(); err != nil {
 		return err
 	}
+	if err := x.recall(); err != nil {
+		return err
+	}
 	if err := x.decide(); err != nil {
 		return err
 	}
@@ -112,9 +120,6 @@ func (x *Exchange) parse() error {
 		return err
 	}
 	x.call = call
-	if err := x.refuseOwned(); err != nil {
-		return err
-	}
 	x.record.Stream = call.Stream
 	model := identity.Model(call.Model)
 	if len(x.snapshot.Targets(model)) == 0 || !x.principal.MayUse(model) {
@@ -123,34 +128,6 @@ func (x *Exchange) parse() error {
 		return e
 	}
 	x.record.Model = call.Model
-	return nil
-}
-
-// owned are the members of a responses request that refer to, or make, objects
-// which the upstream keeps. The variants of their names are refused as well.
-var owned = wire.NewGuard("previous_response_id", "conversation", "background")
-
-// refuseOwned refuses a request that uses objects kept by the upstream: nothing
-// here knows yet whose they are, and one project must not reach another's.
-func (x *Exchange) refuseOwned() error {
-	if x.endpoint.name != wire.Responses {
-		return nil
-	}
-	b := x.body.bytes
-	var at [3]wire.Span
-	top := wire.Span{Start: bytes.IndexByte(b, '{'), End: len(b)}
-	if err := wire.Lookup(b, top, owned, at[:]); err != nil {
-		return err
-	}
-	for i, name := range [...]string{"previous_response_id", "conversation", "background"} {
-		lit := at[i].Of(b)
-		if k := wire.KindOf(lit); k == wire.Absent || k == wire.Null || k == wire.Bool && !wire.True(lit) {
-			continue
-		}
-		e := fault.Newf(fault.NotCarried, "%s is not carried: it refers to objects that the upstream keeps for everybody behind this gateway", name)
-		e.Pointer = "/" + name
-		return e
-	}
 	return nil
 }
 
@@ -164,7 +141,7 @@ func (x *Exchange) decide() error {
 	var uncarried error // why the first permitted candidate cannot be asked
 	for i, t := range x.snapshot.Targets(identity.Model(x.call.Model)) {
 		u := x.snapshot.Upstreams[t.Upstream]
-		if u == nil {
+		if u == nil || x.turns != nil && x.turns.pinned != "" && x.turns.pinned != t.Upstream {
 			continue
 		}
 		x.learn(u)

@@ -351,9 +351,9 @@ func TestObjectsOfOthers(t *testing.T) {
 		member, pointer string
 		kind            fault.Kind
 	}{
-		{`"previous_response_id":"resp_1"`, "/previous_response_id", fault.NotCarried},
-		{`"previous_response_id":""`, "/previous_response_id", fault.NotCarried},
-		{`"previous_\u0072esponse_id":"resp_1"`, "/previous_response_id", fault.NotCarried},
+		{`"previous_response_id":"resp_1"`, "/previous_response_id", fault.NotFound},
+		{`"previous_response_id":""`, "/previous_response_id", fault.NotFound},
+		{`"previous_\u0072esponse_id":"resp_1"`, "/previous_response_id", fault.NotFound},
 		{`"conversation":"conv_1"`, "/conversation", fault.NotCarried},
 		{`"conversation":{"id":"conv_1"}`, "/conversation", fault.NotCarried},
 		{`"background":true`, "/background", fault.NotCarried},

@@ -18,6 +18,7 @@ import (
 	"sallyport/internal/auth"
 	"sallyport/internal/identity"
 	"sallyport/internal/journal"
+	"sallyport/internal/keep"
 	"sallyport/internal/ledger"
 	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
@@ -28,6 +29,7 @@ type Config struct {
 	Auth       *auth.Auth
 	Journal    *journal.Journal
 	Ledger     *ledger.Ledger
+	Keep       *keep.Keep
 	Dialects   map[upstream.Kind]wire.Dialect
 	Formats    []wire.Format // between which requests are translated
 	Logger     *slog.Logger

@@ -27,6 +27,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/journal"
+	"sallyport/internal/keep"
 	"sallyport/internal/label"
 	"sallyport/internal/ledger"
 	"sallyport/internal/llm"
@@ -61,6 +62,7 @@ const (
 // own key in it.
 var credentials struct {
 	auth *auth.Auth
+	keep *keep.Keep
 	logs logs
 }
 
@@ -101,6 +103,10 @@ func withCredentials(run func() int) (code int, err error) {
 	credentials.auth, err = auth.New(context.Background(), auth.Config{
 		Store: db, Master: master, Logger: slog.New(slog.NewJSONHandler(&credentials.logs, nil)),
 		Registerer: prometheus.NewRegistry(), FailureBurst: 100_000,
+	})
+	credentials.keep = keep.New(keep.Config{
+		Store: db, Newest: master.Newest, Lifetime: time.Hour, Logger: slog.New(slog.NewJSONHandler(&credentials.logs, nil)),
+		Subkey: func(v int64) ([32]byte, bool) { key, ok := master.Subkey(v, "test"); return key, ok },
 	})
 	if err != nil {
 		return 1, err
@@ -159,7 +165,7 @@ func newRig(t testing.TB, p plan) *rig {
 	r.openJournal(t, p)
 	r.ledger = ledger.New(price.NewBook(cards))
 	cfg := gateway.Config{
-		Auth: r.auth, Journal: r.journal, Ledger: r.ledger,
+		Auth: r.auth, Journal: r.journal, Ledger: r.ledger, Keep: credentials.keep,
 		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}},
 		Formats:  []wire.Format{openai.Chat(), anthropic.Format()},
 		Logger:   logger, Registerer: r.metrics, Instance: "instance0000",

@@ -28,7 +28,7 @@ type reply struct {
 	broken  bool        // the client cannot be written to any more
 	beat    *time.Timer // of heartbeats; nil when there are none
 	unread  bool        // the connection may still bring some of the request's body
-	allow   string      // method that the route accepts, for a request with another
+	allow   string      // methods that the route accepts, for a request with another
 }
 
 func newReply(w http.ResponseWriter, r *http.Request, d wire.Dialect, name wire.Endpoint, id string) *reply {

@@ -21,6 +21,7 @@ const (
 	embed                     // as generate; the answer is never a stream
 	count                     // as generate; free by declaration
 	local                     // answered by Sallyport itself: authenticated, not recorded
+	kept                      // as local: what Sallyport keeps for the project
 )
 
 // endpoint is one row of the route table.
@@ -41,6 +42,9 @@ var table = []endpoint{
 	{wire.Embeddings, embed, upstream.OpenAI, http.MethodPost, "/embeddings", "/embeddings"},
 	{wire.Messages, generate, upstream.Anthropic, http.MethodPost, "/messages", "/messages"},
 	{wire.CountTokens, count, upstream.Anthropic, http.MethodPost, "/messages/count_tokens", "/messages/count_tokens"},
+	{wire.Responses, kept, upstream.OpenAI, http.MethodGet, "/responses/{id}", ""},
+	{wire.Responses, kept, upstream.OpenAI, http.MethodGet, "/responses/{id}/input_items", ""},
+	{wire.Responses, kept, upstream.OpenAI, http.MethodDelete, "/responses/{id}", ""},
 	{wire.Models, local, upstream.OpenAI, http.MethodGet, "/models", ""},
 	{wire.Models, local, upstream.OpenAI, http.MethodGet, "/models/{id...}", ""},
 }
@@ -49,12 +53,23 @@ var table = []endpoint{
 // principal; without one each request authenticates itself.
 func (g *Gateway) routes(as *identity.Principal) http.Handler {
 	mux := http.NewServeMux()
+	allowed := map[string]string{} // methods by path
+	for _, e := range table {
+		if allowed[e.path] != "" {
+			allowed[e.path] += ", "
+		}
+		allowed[e.path] += e.method
+	}
 	for _, e := range table {
 		h := g.handle(e, as)
+		methods := allowed[e.path]
 		for _, prefix := range []string{"", "/v1"} {
 			mux.Handle(e.method+" "+prefix+e.path, h)
-			mux.Handle(prefix+e.path, g.refuse(e, as, fault.MethodNotAllowed))
+			if methods != "" {
+				mux.Handle(prefix+e.path, g.refuse(e, as, fault.MethodNotAllowed, methods))
+			}
 		}
+		allowed[e.path] = ""
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -62,7 +77,7 @@ func (g *Gateway) routes(as *identity.Principal) http.Handler {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
-	nowhere := g.refuse(endpoint{name: wire.Chat, speaks: upstream.OpenAI}, as, fault.NotFound)
+	nowhere := g.refuse(endpoint{name: wire.Chat, speaks: upstream.OpenAI}, as, fault.NotFound, "")
 	mux.Handle("/", nowhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if plainPath(r.URL.EscapedPath()) {
@@ -85,14 +100,14 @@ func plainPath(p string) bool {
 }
 
 // refuse answers what has no handler. It authenticates first: strangers learn
-// nothing about which routes exist.
-func (g *Gateway) refuse(e endpoint, as *identity.Principal, kind fault.Kind) http.Handler {
+// nothing about which routes exist. allow lists the methods of the path, if it has any.
+func (g *Gateway) refuse(e endpoint, as *identity.Principal, kind fault.Kind, allow string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := g.begin(w, r, e, as)
 		err := x.authenticate()
 		if err == nil {
 			err = fault.New(kind, "")
-			x.reply.allow = e.method
+			x.reply.allow = allow
 		}
 		x.refuse(err)
 	})
@@ -109,11 +124,14 @@ func (g *Gateway) handle(e endpoint, as *identity.Principal) http.Handler {
 			return
 		}
 		defer g.leave()
-		if e.kind == local {
+		switch e.kind {
+		case local:
 			x.listModels()
-			return
+		case kept:
+			x.serveKept()
+		default:
+			x.serve()
 		}
-		x.serve()
 	})
 }
 

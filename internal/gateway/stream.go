@@ -221,6 +221,7 @@ func (p *pump) complete() {
 	if p.stop {
 		return
 	}
+	a.exchange.leave(a, terminal(p.out))
 	p.ended = true
 	p.commit()
 	a.state = llm.Complete

@@ -75,7 +75,7 @@ func (x *Exchange) carries(c route.Candidate) error {
 	for _, use := range lost {
 		if use.Feature.Tunes() && x.snapshot.RejectTuning || !use.Feature.Tunes() && !x.snapshot.DropMeaning {
 			e := fault.Newf(fault.NotCarried, "the API of this model's upstream cannot express this (%s)", use.Feature)
-			e.Pointer = wire.Pointer(x.body.bytes, use.At)
+			e.Pointer = wire.Pointer(x.whole(), use.At)
 			return e
 		}
 	}
@@ -91,9 +91,22 @@ func writeFor(to wire.Format, u *upstream.Upstream, c route.Candidate) wire.Targ
 func (x *Exchange) neutral() (*llm.Request, error) {
 	if x.asked == nil && x.unread == nil {
 		from, _ := x.gateway.format(x.endpoint.name)
-		x.asked, x.unread = from.Read(x.body.bytes)
+		x.asked, x.unread = from.Read(x.whole())
 	}
 	return x.asked, x.unread
+}
+
+// whole is the request's body with the turns before it.
+func (x *Exchange) whole() []byte {
+	if x.turns == nil || len(x.turns.edits) == 0 {
+		return x.body.bytes
+	}
+	if x.turns.whole == nil {
+		if s, err := wire.Splice(x.body.bytes, x.turns.edits); err == nil {
+			x.turns.whole = s.Append(make([]byte, 0, s.Len()))
+		}
+	}
+	return x.turns.whole
 }
 
 // translate prepares an attempt at an upstream of another format.
@@ -135,7 +148,7 @@ func (x *Exchange) pointers(dropped []llm.Use) []string {
 		if len(list) == maxDropped {
 			break
 		}
-		if p := wire.Pointer(x.body.bytes, use.At); !seen[p] {
+		if p := wire.Pointer(x.whole(), use.At); !seen[p] {
 			seen[p] = true
 			list = append(list, p)
 		}

@@ -79,6 +79,9 @@ func (Dialect) Fault(ep wire.Endpoint, e *fault.Error, requestID string, frame b
 	if e.Kind == fault.NotFound && (e.Pointer == "/model" || ep == wire.Models) {
 		k.code = "model_not_found"
 	}
+	if e.Kind == fault.NotFound && e.Pointer == "/previous_response_id" {
+		k.code = "previous_response_not_found"
+	}
 	b := make([]byte, 0, 512)
 	switch {
 	case frame && ep == wire.Responses:

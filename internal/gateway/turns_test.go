@@ -1,0 +1,132 @@
+package gateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"sallyport/internal/auth"
+	"sallyport/internal/fault"
+	"sallyport/internal/llm"
+)
+
+// response is what a client of the Responses API keeps of an answer.
+func response(t testing.TB, got answer) (id, text string) {
+	t.Helper()
+	body := got.body
+	if strings.HasPrefix(got.header.Get("Content-Type"), "text/event-stream") {
+		all := streamed(t, body)
+		var last struct{ Response json.RawMessage }
+		unmarshal(t, all[len(all)-1].Data, &last)
+		body = last.Response
+	}
+	var a struct {
+		ID     string
+		Output []struct {
+			Content []struct{ Text string }
+		}
+	}
+	unmarshal(t, body, &a)
+	for _, item := range a.Output {
+		for _, part := range item.Content {
+			text += part.Text
+		}
+	}
+	if got.status != http.StatusOK || a.ID == "" || text == "" {
+		t.Fatalf("status %d: %s", got.status, got.body)
+	}
+	return a.ID, text
+}
+
+// TestTurnsAreKept: a request that names the response before it reaches an
+// upstream which keeps nothing with everything that was said.
+func TestTurnsAreKept(t *testing.T) {
+	r := newRig(t, plan{tap: true})
+	for _, stream := range []bool{false, true} {
+		body := func(input, more string) string {
+			return fmt.Sprintf(`{"model":"fast","input":%s,"stream":%t%s}`, input, stream, more)
+		}
+		first := r.post(t, "/v1/responses", body(`"one nonce-1"`, ""))
+		id1, text1 := response(t, first)
+		r.taps[oa].take(t)
+		second := r.post(t, "/v1/responses", body(`[{"role":"user","content":"two"}]`, `,"previous_response_id":`+quote(id1)))
+		id2, text2 := response(t, second)
+		o := r.outcome(t, second)
+		up := r.taps[oa].take(t)
+		var sent struct {
+			Previous any `json:"previous_response_id"`
+			Input    []struct {
+				Role, Type string
+				Content    json.RawMessage
+			}
+		}
+		unmarshal(t, up.body, &sent)
+		if sent.Previous != nil || len(sent.Input) != 3 || sent.Input[0].Role != "user" || !strings.Contains(string(sent.Input[0].Content), "one nonce-1") ||
+			!strings.Contains(string(sent.Input[1].Content), quote(text1)[1:20]) || !strings.Contains(string(sent.Input[2].Content), "two") {
+			t.Errorf("the upstream received %s", up.body)
+		}
+		if o.State != string(llm.Complete) || o.Forwarded == o.Req {
+			t.Errorf("state %s, forwarded %s", o.State, o.Forwarded)
+		}
+		third := r.post(t, "/v1/responses", fmt.Sprintf(`{"previous_response_id":%q,"model":"fast","stream":%t}`, id2, stream))
+		response(t, third)
+		unmarshal(t, r.taps[oa].take(t).body, &sent)
+		if len(sent.Input) != 4 || !strings.Contains(string(sent.Input[3].Content), quote(text2)[1:20]) {
+			t.Errorf("the third turn holds %d items", len(sent.Input))
+		}
+		r.keptIsOneProjects(t, id1, text1)
+	}
+}
+
+// keptIsOneProjects checks who can read, use and delete a kept response.
+func (r *rig) keptIsOneProjects(t *testing.T, id, text string) {
+	t.Helper()
+	stranger := r.newKey(t, auth.KeySpec{Project: "another"})
+	f := formatNamed("responses")
+	f.isFault(t, r.do(t, call{path: f.path, key: stranger, body: `{"model":"fast","input":"x","previous_response_id":` + quote(id) + `}`}), fault.NotFound)
+	for _, c := range []call{
+		{method: http.MethodGet, path: "/v1/responses/" + id}, {method: http.MethodGet, path: "/v1/responses/" + id + "/input_items"},
+		{method: http.MethodDelete, path: "/v1/responses/" + id},
+	} {
+		c.key = stranger
+		f.isFault(t, r.do(t, c), fault.NotFound)
+	}
+	if _, got := response(t, r.do(t, call{method: http.MethodGet, path: "/v1/responses/" + id})); got != text {
+		t.Errorf("GET gives %q, want %q", got, text)
+	}
+	var items struct {
+		Data []struct{ ID, Content string }
+	}
+	unmarshal(t, r.do(t, call{method: http.MethodGet, path: "/responses/" + id + "/input_items"}).body, &items)
+	if len(items.Data) != 1 || items.Data[0].ID == "" || items.Data[0].Content != "one nonce-1" {
+		t.Errorf("input items %+v", items)
+	}
+	if got := r.do(t, call{method: http.MethodDelete, path: "/v1/responses/" + id}); got.status != http.StatusOK || !strings.Contains(string(got.body), `"deleted":true`) {
+		t.Errorf("DELETE: %d %s", got.status, got.body)
+	}
+	f.isFault(t, r.do(t, call{method: http.MethodGet, path: "/v1/responses/" + id}), fault.NotFound)
+}
+
+// TestTurnsNotToBeKept: store false leaves nothing behind, and neither does an
+// answer that broke off.
+func TestTurnsNotToBeKept(t *testing.T) {
+	r := newRig(t, plan{})
+	f := formatNamed("responses")
+	id, _ := response(t, r.post(t, f.path, `{"model":"fast","input":"one","store":false}`))
+	f.isFault(t, r.do(t, call{method: http.MethodGet, path: "/v1/responses/" + id}), fault.NotFound)
+	got := r.post(t, f.path, `{"model":"fast","input":"x","previous_response_id":`+quote(id)+`}`)
+	f.isFault(t, got, fault.NotFound)
+	if !strings.Contains(string(got.body), "previous_response_not_found") {
+		t.Errorf("%s", got.body)
+	}
+	r.next(t, oa, "cut=6")
+	broken := r.post(t, f.path, `{"model":"fast","input":"two","stream":true}`)
+	var first struct{ Response struct{ ID string } }
+	unmarshal(t, streamed(t, broken.body)[0].Data, &first)
+	if _, err := credentials.keep.Get(context.Background(), "p", first.Response.ID); err == nil || first.Response.ID == "" {
+		t.Errorf("the broken answer %q is kept", first.Response.ID)
+	}
+}
