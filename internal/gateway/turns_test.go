@@ -88,7 +88,8 @@ func (r *rig) keptIsOneProjects(t *testing.T, id, text string) {
 	f := formatNamed("responses")
 	f.isFault(t, r.do(t, call{path: f.path, key: stranger, body: `{"model":"fast","input":"x","previous_response_id":` + quote(id) + `}`}), fault.NotFound)
 	for _, c := range []call{
-		{method: http.MethodGet, path: "/v1/responses/" + id}, {method: http.MethodGet, path: "/v1/responses/" + id + "/input_items"},
+		{method: http.MethodGet, path: "/v1/responses/" + id},
+		{method: http.MethodGet, path: "/v1/responses/" + id + "/input_items"},
 		{method: http.MethodDelete, path: "/v1/responses/" + id},
 	} {
 		c.key = stranger

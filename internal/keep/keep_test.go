@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,10 +26,8 @@ func TestMain(m *testing.M) { os.Exit(storetest.Run(m)) }
 // versions are the versions of a master secret that are held.
 func versions(held ...int64) func(int64) ([32]byte, bool) {
 	return func(v int64) ([32]byte, bool) {
-		for _, h := range held {
-			if h == v {
-				return sha256.Sum256(fmt.Append(nil, v)), true
-			}
+		if slices.Contains(held, v) {
+			return sha256.Sum256(fmt.Append(nil, v)), true
 		}
 		return [32]byte{}, false
 	}
