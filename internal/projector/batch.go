@@ -86,7 +86,7 @@ func (p *Projector) add(b *batch, e journal.Entry, row *[]byte) error {
 	case record.KindAttempt, record.KindHead:
 		return nil
 	}
-	r, err := p.decoder.Decode(e.Payload)
+	r, err := p.decoder.DecodeAs(kind, e.Payload)
 	if err != nil {
 		return err
 	}

@@ -91,40 +91,56 @@ func (s *scanner) take(c byte) {
 
 // value moves past a value of any kind and returns its bytes.
 func (s *scanner) value() []byte {
-	start, depth := s.i, 0
-	for s.bad == "" && s.i < len(s.b) {
-		switch c := s.b[s.i]; c {
+	start := s.i
+	if s.bad == "" && start < len(s.b) {
+		switch s.b[start] {
+		case '"':
+			s.text()
+		case '{', '[':
+			s.nested()
+		default:
+			s.atom()
+		}
+	}
+	if s.i == start {
+		s.fail("no value")
+	}
+	return s.b[start:s.i]
+}
+
+// nested moves past an object or an array.
+func (s *scanner) nested() {
+	start := s.i
+	for depth := 0; s.bad == "" && s.i < len(s.b); {
+		switch s.b[s.i] {
 		case '"':
 			s.text()
 		case '{', '[':
 			depth++
 			s.i++
 		case '}', ']':
-			depth--
 			s.i++
+			if depth--; depth == 0 {
+				return
+			}
 		case ',', ':':
 			s.i++
 		default:
 			s.atom()
 		}
-		if depth <= 0 {
-			break
-		}
 	}
-	if s.bad == "" && (depth != 0 || s.i == start || bytes.IndexByte([]byte("}],:"), s.b[start]) >= 0) {
-		s.i = start
-		s.fail("no value")
-	}
-	return s.b[start:s.i]
+	s.i = start
 }
 
 // atom moves past a number or a literal.
 func (s *scanner) atom() {
-	n := bytes.IndexAny(s.b[s.i:], `,:}]"[{`)
-	if n < 0 {
-		n = len(s.b) - s.i
+	for s.i < len(s.b) {
+		switch s.b[s.i] {
+		case ',', ':', '}', ']', '"', '[', '{':
+			return
+		}
+		s.i++
 	}
-	s.i += n
 }
 
 // text moves past a string.

@@ -156,6 +156,12 @@ func (d *Decoder) Decode(b []byte) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
+	return d.DecodeAs(kind, b)
+}
+
+// DecodeAs is Decode of a record whose kind is known from Peek; a record of
+// another kind is an error.
+func (d *Decoder) DecodeAs(kind Kind, b []byte) (Record, error) {
 	r := Record{Kind: kind}
 	var into any // of the rare kinds
 	p := parser{s: string(b)}
@@ -184,6 +190,7 @@ func (d *Decoder) Decode(b []byte) (Record, error) {
 	default:
 		return Record{}, fmt.Errorf("decode record: unknown kind %q", kind)
 	}
+	var err error
 	if into != nil {
 		err = json.Unmarshal(b, into)
 	} else {

@@ -70,27 +70,80 @@ var entryColumns = slices.Concat(
 	},
 )
 
-// values appends the columns of the row. A nil is SQL NULL.
-func (e *Entry) values(dst []any) []any {
-	dst = append(dst, e.Leaf, storable(e.RID), e.TS, e.End, known(e.TTFB), storable(e.Principal), storable(e.Key),
-		storable(e.Project), storable(e.Client), storable(e.Dialect), storable(e.Endpoint), storable(e.Model),
-		number(e.Stream), storable(e.Label), storable(e.Decision), storable(e.Upstream), storable(e.Target),
-		storable(e.Declared), storable(e.State), storable(e.Fault), e.Status, storable(e.Usage))
+// column is the value of one column: a text, an integer, or NULL.
+type column struct {
+	kind columnKind
+	text string
+	n    int64
+}
+
+type columnKind uint8
+
+const (
+	isNull columnKind = iota
+	isInteger
+	isText
+)
+
+func text(s string) column { return column{kind: isText, text: storable(s)} }
+
+func integer(n int64) column { return column{kind: isInteger, n: n} }
+
+// known is n, or NULL for 0.
+func known(n int64) column {
+	if n == 0 {
+		return column{}
+	}
+	return integer(n)
+}
+
+func truth(b bool) column {
+	if b {
+		return integer(1)
+	}
+	return integer(0)
+}
+
+// row is a row of the ledger in the order of entryColumns.
+type row [maxColumns]column
+
+const maxColumns = 48
+
+// columns fills in the columns of the row and returns them.
+func (e *Entry) columns(r *row) []column {
+	c := append(r[:0], integer(e.Leaf), text(e.RID), integer(e.TS), integer(e.End), known(e.TTFB), text(e.Principal), text(e.Key),
+		text(e.Project), text(e.Client), text(e.Dialect), text(e.Endpoint), text(e.Model), truth(e.Stream), text(e.Label),
+		text(e.Decision), text(e.Upstream), text(e.Target), text(e.Declared), text(e.State), text(e.Fault), integer(e.Status), text(e.Usage))
 	for i := range tokenColumns {
 		if e.Tokens == nil {
-			dst = append(dst, nil)
+			c = append(c, column{})
 		} else {
-			dst = append(dst, e.Tokens[i])
+			c = append(c, integer(e.Tokens[i]))
 		}
 	}
-	dst = append(dst, storable(e.Claim), storable(e.Counted), storable(e.Money))
+	c = append(c, text(e.Claim), text(e.Counted), text(e.Money))
 	if e.Amount == nil {
-		dst = append(dst, nil)
+		c = append(c, column{})
 	} else {
-		dst = append(dst, int64(*e.Amount))
+		c = append(c, integer(int64(*e.Amount)))
 	}
-	return append(dst, e.Hold, storable(e.Card), storable(e.CardHash), e.InBytes, e.OutBytes,
-		storable(e.Attempts), storable(e.Findings))
+	return append(c, integer(e.Hold), text(e.Card), text(e.CardHash), integer(e.InBytes), integer(e.OutBytes), text(e.Attempts), text(e.Findings))
+}
+
+// values appends the columns of the row as a driver takes them. A nil is SQL NULL.
+func (e *Entry) values(dst []any) []any {
+	var r row
+	for _, c := range e.columns(&r) {
+		switch c.kind {
+		case isText:
+			dst = append(dst, c.text)
+		case isInteger:
+			dst = append(dst, c.n)
+		default:
+			dst = append(dst, nil)
+		}
+	}
+	return dst
 }
 
 // storable makes a text that both engines can keep: PostgreSQL has no NUL in
@@ -100,21 +153,6 @@ func storable(s string) string {
 		return s
 	}
 	return strings.ReplaceAll(s, "\x00", "\uFFFD")
-}
-
-// known is n, or NULL for 0.
-func known(n int64) any {
-	if n == 0 {
-		return nil
-	}
-	return n
-}
-
-func number(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // canonicalOrder lists the immutable columns sorted by name, as places in
@@ -133,14 +171,12 @@ var canonicalOrder = func() []int {
 // AppendCanonical appends the one text of the row's immutable columns: a JSON
 // object in canonical form (RFC 8785) with a member per column that is not NULL.
 func (e *Entry) AppendCanonical(b []byte) []byte {
-	var scratch [64]any
-	return appendRow(b, e.values(scratch[:0]))
-}
-
-func appendRow(b []byte, values []any) []byte {
+	var r row
+	columns := e.columns(&r)
 	b = append(b, '{')
 	for _, i := range canonicalOrder {
-		if values[i] == nil {
+		c := &columns[i]
+		if c.kind == isNull {
 			continue
 		}
 		if b[len(b)-1] != '{' {
@@ -149,11 +185,10 @@ func appendRow(b []byte, values []any) []byte {
 		b = append(b, '"')
 		b = append(b, entryColumns[i]...)
 		b = append(b, '"', ':')
-		switch v := values[i].(type) {
-		case int64:
-			b = strconv.AppendInt(b, v, 10)
-		case string:
-			b = record.AppendString(b, v)
+		if c.kind == isText {
+			b = record.AppendString(b, c.text)
+		} else {
+			b = strconv.AppendInt(b, c.n, 10)
 		}
 	}
 	return append(b, '}')

@@ -37,6 +37,89 @@ const (
 // offset of its closing quote, or the offset of a flaw. lone accepts escapes of
 // half a surrogate pair.
 func scanString(b []byte, i int, lone bool) (end int, t traits, why flaw) {
+	if !strides || i+64 > len(b) {
+		return scanWords(b, i, 0, lone)
+	}
+	// Most strings are short: keys, roles, types.
+	if m := stops(binary.LittleEndian.Uint64(b[i:])) & tops; m != 0 {
+		if at := i + bits.TrailingZeros64(m)>>3; b[at] == '"' {
+			return at, 0, sound
+		}
+	}
+	end, t, closed := scanBlocks(b, i, lone)
+	if closed {
+		return end, t, sound
+	}
+	return scanWords(b, end, t, lone)
+}
+
+// scanBlocks is scanString for whole blocks of 64 bytes. Unless it finds the
+// closing quote it returns where scanWords has to go on: near the end of the
+// text, or at a block with a flaw, which scanWords will find and name.
+func scanBlocks(b []byte, i int, lone bool) (end int, t traits, closed bool) {
+	for {
+		at, quotes, slashes, controls, beyond := stride(b[i:])
+		if i += at; i+64 > len(b) {
+			return i, t, false
+		}
+		next := i + 64
+		letters, open := escapes(slashes)
+		if open {
+			next-- // the next block begins with the backslash
+		}
+		quote := bits.TrailingZeros64(quotes &^ letters)
+		if slashes&below(quote) != 0 {
+			t |= escaped
+		}
+		for letters &= below(quote); letters != 0; {
+			letter := i + bits.TrailingZeros64(letters)
+			letters &= letters - 1
+			if shortEscapes[b[letter]] != 0 {
+				continue
+			}
+			after, why := scanEscape(b, letter-1, lone)
+			if why != sound {
+				return i, t, false
+			}
+			letters &^= below(after - i)
+			next = max(next, after)
+		}
+		if controls&below(quote) != 0 {
+			return i, t, false
+		}
+		for beyond &= below(quote); beyond != 0; {
+			t |= high
+			after, why := scanHigh(b, i+bits.TrailingZeros64(beyond))
+			if why != sound {
+				return i, t, false
+			}
+			beyond &^= below(after - i)
+			next = max(next, after)
+		}
+		if quote < 64 {
+			return i + quote, t, true
+		}
+		i = next
+	}
+}
+
+// escapes finds which bytes a backslash before them escapes, and whether the last
+// byte is a backslash that escapes what follows. Of a run of backslashes every
+// second one is escaped. A run is added to its first bit, which carries to the
+// bit behind it: there its length shows as odd or even.
+func escapes(slashes uint64) (letters uint64, open bool) {
+	const even = 0x5555555555555555
+	behind := slashes << 1
+	odd := slashes &^ even &^ behind // where runs begin at an odd place
+	sum, carry := bits.Add64(odd, slashes, 0)
+	return (even ^ sum<<1) & behind, carry != 0
+}
+
+// below has the n lowest bits set, all of them from 64 on.
+func below(n int) uint64 { return 1<<uint(n) - 1 }
+
+// scanWords is scanString by words of eight bytes, with the traits seen so far.
+func scanWords(b []byte, i int, t traits, lone bool) (end int, _ traits, why flaw) {
 	for i+8 <= len(b) {
 		m := stops(binary.LittleEndian.Uint64(b[i:])) & tops
 		if m == 0 {
