@@ -48,6 +48,7 @@ type Gateway struct {
 	snapshot  atomic.Pointer[Snapshot]
 	metrics   *metrics
 	strangers strangers
+	sockets   sockets
 	mux       http.Handler
 
 	mu       sync.Mutex
@@ -63,6 +64,7 @@ var ErrDraining = errors.New("exchanges were still running when the gateway stop
 func New(cfg Config, s *Snapshot) *Gateway {
 	g := &Gateway{Config: cfg, metrics: newMetrics(cfg.Registerer), idle: make(chan struct{})}
 	g.strangers.report = g.reportStrangers
+	g.sockets.quit = make(chan struct{})
 	g.snapshot.Store(s)
 	g.mux = g.routes(nil)
 	return g
@@ -94,6 +96,7 @@ func (g *Gateway) Stop(ctx context.Context) error {
 	g.mu.Lock()
 	if !g.draining {
 		g.draining = true
+		close(g.sockets.quit)
 		if g.running == 0 {
 			close(g.idle)
 		}

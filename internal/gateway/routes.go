@@ -21,6 +21,7 @@ const (
 	embed                     // as generate; the answer is never a stream
 	count                     // as generate; free by declaration
 	local                     // answered by Sallyport itself: authenticated, not recorded
+	socketed                  // a WebSocket: a loop of generate
 	kept                      // as local: what Sallyport keeps for the project
 )
 
@@ -42,6 +43,7 @@ var table = []endpoint{
 	{wire.Embeddings, embed, upstream.OpenAI, http.MethodPost, "/embeddings", "/embeddings"},
 	{wire.Messages, generate, upstream.Anthropic, http.MethodPost, "/messages", "/messages"},
 	{wire.CountTokens, count, upstream.Anthropic, http.MethodPost, "/messages/count_tokens", "/messages/count_tokens"},
+	{wire.Responses, socketed, upstream.OpenAI, http.MethodGet, "/responses", ""},
 	{wire.Responses, kept, upstream.OpenAI, http.MethodGet, "/responses/{id}", ""},
 	{wire.Responses, kept, upstream.OpenAI, http.MethodGet, "/responses/{id}/input_items", ""},
 	{wire.Responses, kept, upstream.OpenAI, http.MethodDelete, "/responses/{id}", ""},
@@ -129,6 +131,8 @@ func (g *Gateway) handle(e endpoint, as *identity.Principal) http.Handler {
 			x.listModels()
 		case kept:
 			x.serveKept()
+		case socketed:
+			x.serveSocket(as)
 		default:
 			x.serve()
 		}
