@@ -22,6 +22,7 @@ import (
 	"sallyport/internal/secret"
 	"sallyport/internal/store"
 	"sallyport/internal/upstream"
+	"sallyport/internal/wire"
 )
 
 // parts is what a configuration was built into, kept so that a reload can keep
@@ -122,6 +123,9 @@ func settings(ctx context.Context, c config.Upstream) (upstream.Config, error) {
 		} else {
 			set.SecretHeaders[name] = v.Secret()
 		}
+	}
+	for _, name := range c.Endpoints {
+		set.Endpoints = append(set.Endpoints, wire.Endpoint(name))
 	}
 	if c.CA != "" {
 		pem, err := os.ReadFile(c.CA)

@@ -41,6 +41,11 @@ func (k *checker) upstream(field string, u *Upstream) {
 	if _, given := k.places[field+".add_usage"]; given && u.Kind == Anthropic {
 		k.add(field+".add_usage", "kind anthropic always reports usage", "remove it")
 	}
+	for i, name := range u.Endpoints {
+		if !slices.Contains(kindEndpoints[u.Kind], name) || slices.Contains(u.Endpoints[:i], name) {
+			k.add(field+".endpoints", "holds "+quote(name)+", which kind "+string(u.Kind)+" does not have, or twice", "list some of "+strings.Join(kindEndpoints[u.Kind], ", "))
+		}
+	}
 	seen := make(map[string]bool, len(u.Models))
 	for _, m := range u.Models {
 		if m != "" && !validModel(m) || seen[m] {
@@ -49,6 +54,11 @@ func (k *checker) upstream(field string, u *Upstream) {
 		}
 		seen[m] = true
 	}
+}
+
+// kindEndpoints are the endpoints of each kind that can be served or not.
+var kindEndpoints = map[Kind][]string{
+	OpenAI: {"chat", "responses", "embeddings"}, Anthropic: {"messages", "count_tokens"},
 }
 
 // endpoint checks the form of a URL. No text of the URL is shown: it may hold a

@@ -221,6 +221,9 @@ func (c *Config) fill() {
 		if u.AddUsage == nil {
 			u.AddUsage = new(true)
 		}
+		if u.Endpoints == nil {
+			u.Endpoints = u.defaultEndpoints()
+		}
 	}
 	for name, m := range c.Models {
 		for i := range m.Targets {

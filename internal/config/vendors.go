@@ -17,19 +17,25 @@ type vendor struct {
 	host     string // official host; hosts below it are not meant
 	provider string // whose price cards apply
 	env      string // the variable that its own SDK or documentation uses for the key
+
+	// endpoints of its API that it serves; nil for all.
+	endpoints []string
 }
+
+// chatOnly is what most compatible providers serve.
+var chatOnly = []string{"chat", "embeddings"}
 
 // vendors lists the official addresses. Sources: the vendors' API references.
 var vendors = []vendor{
-	{"openai", OpenAI, "https://api.openai.com/v1", "api.openai.com", "openai", "OPENAI_API_KEY"},
-	{"anthropic", Anthropic, "https://api.anthropic.com/v1", "api.anthropic.com", "anthropic", "ANTHROPIC_API_KEY"},
-	{"gemini", OpenAI, "https://generativelanguage.googleapis.com/v1beta/openai", "generativelanguage.googleapis.com", "google", "GEMINI_API_KEY"},
-	{"mistral", OpenAI, "https://api.mistral.ai/v1", "api.mistral.ai", "mistral", "MISTRAL_API_KEY"},
-	{"deepseek", OpenAI, "https://api.deepseek.com/v1", "api.deepseek.com", "deepseek", "DEEPSEEK_API_KEY"},
-	{"xai", OpenAI, "https://api.x.ai/v1", "api.x.ai", "xai", "XAI_API_KEY"},
-	{"groq", OpenAI, "https://api.groq.com/openai/v1", "api.groq.com", "groq", "GROQ_API_KEY"},
-	{"together", OpenAI, "https://api.together.xyz/v1", "api.together.xyz", "together", "TOGETHER_API_KEY"},
-	{"openrouter", OpenAI, "https://openrouter.ai/api/v1", "openrouter.ai", "openrouter", "OPENROUTER_API_KEY"},
+	{"openai", OpenAI, "https://api.openai.com/v1", "api.openai.com", "openai", "OPENAI_API_KEY", nil},
+	{"anthropic", Anthropic, "https://api.anthropic.com/v1", "api.anthropic.com", "anthropic", "ANTHROPIC_API_KEY", nil},
+	{"gemini", OpenAI, "https://generativelanguage.googleapis.com/v1beta/openai", "generativelanguage.googleapis.com", "google", "GEMINI_API_KEY", chatOnly},
+	{"mistral", OpenAI, "https://api.mistral.ai/v1", "api.mistral.ai", "mistral", "MISTRAL_API_KEY", chatOnly},
+	{"deepseek", OpenAI, "https://api.deepseek.com/v1", "api.deepseek.com", "deepseek", "DEEPSEEK_API_KEY", []string{"chat"}},
+	{"xai", OpenAI, "https://api.x.ai/v1", "api.x.ai", "xai", "XAI_API_KEY", nil},
+	{"groq", OpenAI, "https://api.groq.com/openai/v1", "api.groq.com", "groq", "GROQ_API_KEY", nil},
+	{"together", OpenAI, "https://api.together.xyz/v1", "api.together.xyz", "together", "TOGETHER_API_KEY", chatOnly},
+	{"openrouter", OpenAI, "https://openrouter.ai/api/v1", "openrouter.ai", "openrouter", "OPENROUTER_API_KEY", nil},
 }
 
 // moreHosts are further official hosts with price cards.
@@ -56,6 +62,19 @@ func officialProvider(host string) string {
 		}
 	}
 	return moreHosts[host]
+}
+
+// defaultEndpoints are the endpoints that an official host is known to serve; nil
+// for all.
+func (u *Upstream) defaultEndpoints() []string {
+	if base, err := url.Parse(u.BaseURL); err == nil {
+		for _, v := range vendors {
+			if v.kind == u.Kind && strings.EqualFold(base.Hostname(), v.host) {
+				return v.endpoints
+			}
+		}
+	}
+	return nil
 }
 
 // defaultProvider is whose price cards apply when the file does not say.

@@ -48,7 +48,9 @@ func (g *Gateway) format(ep wire.Endpoint) (wire.Format, bool) {
 }
 
 // speaks reports whether an upstream takes the client's format as it is.
-func (x *Exchange) speaks(u *upstream.Upstream) bool { return u.Kind == x.endpoint.speaks }
+func (x *Exchange) speaks(u *upstream.Upstream) bool {
+	return u.Kind == x.endpoint.speaks && u.Serves(x.endpoint.name)
+}
 
 // carries finds out whether a candidate can be asked what the client asks: in the
 // client's own format anything, in another one what that can express. The error

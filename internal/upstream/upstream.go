@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"sallyport/internal/label"
 	"sallyport/internal/llm"
 	"sallyport/internal/secret"
+	"sallyport/internal/wire"
 )
 
 // Kind is the API family that an upstream speaks.
@@ -49,6 +51,7 @@ type Config struct {
 	AllowPrivate   bool                     // may resolve to a private or loopback address though not local
 	ExposeUnlisted bool                     // its models are reachable as upstream/model
 	AddUsage       bool                     // ask for usage in streams when the client did not
+	Endpoints      []wire.Endpoint          // of its API that it serves; nil for all
 	Lacks          llm.Features             // what its format can express and it does not understand
 	Models         []string                 // known models, where the upstream cannot list them
 	ConnectTimeout time.Duration            // dial and TLS handshake; 10 s when 0
@@ -135,6 +138,11 @@ func (u *Upstream) Host() string { return u.base.Hostname() }
 // many servers that are compatible with it.
 func (u *Upstream) Official() bool {
 	return u.Kind == OpenAI && u.Host() == "api.openai.com" || u.Kind == Anthropic && u.Host() == "api.anthropic.com"
+}
+
+// Serves reports whether the upstream serves an endpoint of its API.
+func (u *Upstream) Serves(ep wire.Endpoint) bool {
+	return u.Endpoints == nil || slices.Contains(u.Endpoints, ep)
 }
 
 // Close closes idle connections; running requests go on.
