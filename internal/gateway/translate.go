@@ -66,7 +66,8 @@ func (x *Exchange) carries(c route.Candidate) error {
 	if err != nil {
 		return err
 	}
-	for _, use := range r.Lost(to.For(c.Model, u.Lacks)) {
+	carried := to.For(c.Model, u.Lacks)
+	for _, use := range wire.WithFunctions(r, carried).Lost(carried) {
 		if !use.Feature.Tunes() {
 			e := fault.Newf(fault.NotCarried, "the API of this model's upstream cannot express this (%s)", use.Feature)
 			e.Pointer = wire.Pointer(x.body.bytes, use.At)
@@ -104,8 +105,12 @@ func (a *attempt) translate() error {
 			ID: x.record.RID, Created: x.record.TS / 1e6, Model: x.call.Model, Usage: x.call.UsageAsked, Request: r,
 		}),
 	}
-	t.body, t.dropped = to.Write(r, target)
-	t.dropped = append(r.Lost(target.Carries), t.dropped...)
+	put := wire.WithFunctions(r, target.Carries)
+	if put != r {
+		t.decoder = wire.Unwrap(t.decoder, r)
+	}
+	t.body, t.dropped = to.Write(put, target)
+	t.dropped = append(put.Lost(target.Carries), t.dropped...)
 	if !x.gateway.SkipHashes {
 		t.told = sha256.New()
 	}

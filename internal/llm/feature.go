@@ -53,6 +53,7 @@ const (
 	CacheKey        // which requests share a cache
 	SchemaName      // the name and the description of the answer's schema
 	ToolStrict      // calls that follow their schema exactly
+	ToolGrammar     // free text that follows a grammar exactly
 	ToolError       // that a tool failed
 	ImageDetail     // how closely to look at an image
 	Names           // who of several speaks
@@ -76,7 +77,7 @@ var featureNames = [NumFeatures]string{
 	MaxTokens: "max_tokens", Temperature: "temperature", TopP: "top_p", TopK: "top_k", Seed: "seed",
 	Penalties: "penalties", LogitBias: "logit_bias", Effort: "effort", ThinkingBudget: "thinking_budget",
 	ThinkingSummary: "thinking_summary", SealedThinking: "sealed_thinking", Verbosity: "verbosity",
-	Prediction: "prediction", CacheControl: "cache_control", CacheKey: "cache_key", SchemaName: "schema_name", ToolStrict: "tool_strict",
+	Prediction: "prediction", CacheControl: "cache_control", CacheKey: "cache_key", SchemaName: "schema_name", ToolStrict: "tool_strict", ToolGrammar: "tool_grammar",
 	ToolError: "tool_error", ImageDetail: "image_detail", Names: "names", User: "user", Metadata: "metadata",
 	Store: "store", ServiceTier: "service_tier", Safety: "safety", Unknown: "unknown",
 }

@@ -132,13 +132,21 @@ type Cache struct {
 // Tool is one function that the model may call.
 type Tool struct {
 	Name        string
-	Description Lit // string literal; nil when absent
-	Schema      Lit // JSON Schema of its input; nil when absent
-	Strict      Lit // true or false; nil when absent
-	Free        bool
-	Grammar     Lit // of a free tool's input; nil when absent
+	Description Lit     // string literal; nil when absent
+	Schema      Lit     // JSON Schema of its input; nil when absent
+	Strict      Lit     // true or false; nil when absent
+	Free        bool    // a custom tool: its input is free text
+	Grammar     Grammar // of a free tool's input
+	Space       string  // of tools in a group: Name begins with it; empty for others
 	Cache       Cache
 	At          int
+}
+
+// Grammar is what the input of a free tool must follow; both are nil when there is
+// none.
+type Grammar struct {
+	Syntax     Lit // string literal, such as "lark"
+	Definition Lit // string literal
 }
 
 // ChoiceMode is how the model may use tools.

@@ -125,6 +125,7 @@ func (r reader) content(v wire.Value) ([]llm.Part, error) {
 			continue
 		case p.Kind == llm.Thought && p.Seal.Hidden && p.Seal.Origin == llm.ByGemini:
 			sealed = p.Seal
+			sealed.At = e.Start
 			continue
 		case p.Kind == llm.ToolCall:
 			p.Seal, sealed = sealed, llm.Seal{}

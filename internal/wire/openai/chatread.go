@@ -1,6 +1,8 @@
 package openai
 
 import (
+	"slices"
+
 	"sallyport/internal/llm"
 	"sallyport/internal/wire"
 )
@@ -69,6 +71,9 @@ func (r reader) options(top *wire.Fields, table []option) error {
 		}
 		if o.kind == wire.Object && !wire.Filled(lit) {
 			continue
+		}
+		if r.Options[o.feature] != nil { // the earlier one is left out
+			r.Uses[slices.IndexFunc(r.Uses, func(u llm.Use) bool { return u.Feature == o.feature })].Feature = llm.Unknown
 		}
 		r.Options[o.feature] = lit
 		r.Use(o.feature, v.Start)
@@ -294,10 +299,8 @@ func (r reader) inputAudio(p *llm.Part, v, part wire.Value) error {
 
 // file reads a document that is given as data or as the id of a kept file.
 func (r reader) file(m *llm.Media, in *wire.Fields, v wire.Value) error {
-	data, id, name := in.Take("file_data"), in.Take("file_id"), in.Take("filename")
-	m.Name = name.Maybe()
-	switch {
-	case data.Given():
+	m.Name = in.Take("filename").Maybe()
+	if data := in.Take("file_data"); data.Given() {
 		mime, lit, inline, err := wire.DataURL(data)
 		if err != nil {
 			return err
@@ -310,12 +313,14 @@ func (r reader) file(m *llm.Media, in *wire.Fields, v wire.Value) error {
 		}
 		m.MIME, m.Data = mime, lit
 		r.Use(llm.DocumentData, data.Start)
-	case id.Given():
-		m.File = id.Lit()
-		r.Use(llm.FileID, id.Start)
-	default:
+		return nil
+	}
+	id := in.Take("file_id")
+	if !id.Given() {
 		return v.Refuse("a file needs file_data or file_id")
 	}
+	m.File = id.Lit()
+	r.Use(llm.FileID, id.Start)
 	return nil
 }
 
@@ -435,6 +440,7 @@ func (r reader) toolCall(v wire.Value) (p llm.Part, err error) {
 	if extra := f.Take("extra_content"); extra.Given() {
 		in := extra.Fields()
 		p.Seal = llm.OpenSeal(in.Take("sallyport").String())
+		p.Seal.At = extra.Start
 		r.unknown(in)
 	}
 	if p.Call.ID == "" {
@@ -443,7 +449,11 @@ func (r reader) toolCall(v wire.Value) (p llm.Part, err error) {
 	if p.Call.Name == "" {
 		return p, v.Refuse("a tool call needs a name")
 	}
-	r.Use(llm.Tools, v.Start)
+	feature := llm.Tools
+	if p.Call.Free {
+		feature = llm.CustomTools
+	}
+	r.Use(feature, v.Start)
 	r.unknown(f)
 	return p, nil
 }
@@ -500,10 +510,14 @@ func (r reader) chatTools(top *wire.Fields) error {
 			}
 			r.unknown(in)
 		case "custom":
-			in := f.Take("custom").Fields()
-			t.Name, t.Description, t.Free = in.Take("name").String(), in.Take("description").Maybe(), true
-			t.Grammar = in.Take("format").Maybe()
-			r.Use(llm.CustomTools, v.Start)
+			custom := f.Take("custom")
+			if err := custom.Need(wire.Object, v, "custom"); err != nil {
+				return err
+			}
+			in := custom.Fields()
+			if err := r.customTool(&t, in, custom, "grammar"); err != nil {
+				return err
+			}
 			r.unknown(in)
 		default:
 			r.Use(llm.HostedTools, v.Start)
@@ -516,6 +530,16 @@ func (r reader) chatTools(top *wire.Fields) error {
 	if err := r.choice(top.Take("tool_choice"), "function"); err != nil {
 		return err
 	}
+	for _, name := range []string{"functions", "function_call"} {
+		if v := top.Take(name); v.Given() {
+			r.Use(llm.ForeignPart, v.Start)
+		}
+	}
+	return r.parallel(top)
+}
+
+// parallel reads whether one answer may hold several calls.
+func (r reader) parallel(top *wire.Fields) error {
 	serial := top.Take("parallel_tool_calls")
 	if err := serial.May(wire.Bool); err != nil {
 		return err
@@ -523,11 +547,6 @@ func (r reader) chatTools(top *wire.Fields) error {
 	if serial.Given() && !wire.True(serial.Lit()) && len(r.Tools) > 0 {
 		r.Choice.Serial = true
 		r.Use(llm.SerialTools, serial.Start)
-	}
-	for _, name := range []string{"functions", "function_call"} {
-		if v := top.Take(name); v.Given() {
-			r.Use(llm.ForeignPart, v.Start)
-		}
 	}
 	return nil
 }
@@ -549,6 +568,37 @@ func (r reader) function(t *llm.Tool, in *wire.Fields, v wire.Value) error {
 	}
 	r.Use(llm.Tools, t.At)
 	return nil
+}
+
+// customTool reads the description of a custom tool. nested is the member of the
+// format that holds a grammar, or "" when the grammar stands beside the type.
+func (r reader) customTool(t *llm.Tool, in *wire.Fields, v wire.Value, nested string) error {
+	name, format := in.Take("name"), in.Take("format")
+	if err := name.Need(wire.String, v, "name"); err != nil {
+		return err
+	}
+	if err := format.May(wire.Object); err != nil {
+		return err
+	}
+	t.Name, t.Description, t.Free = name.String(), in.Take("description").Maybe(), true
+	r.Use(llm.CustomTools, v.Start)
+	f := format.Fields()
+	defer r.unknown(f)
+	if !f.Take("type").Is("grammar") {
+		return nil
+	}
+	g := f
+	if nested != "" {
+		g = f.Take(nested).Fields()
+		defer r.unknown(g)
+	}
+	syntax, definition := g.Take("syntax"), g.Take("definition")
+	if err := syntax.Need(wire.String, format, "syntax"); err != nil {
+		return err
+	}
+	t.Grammar = llm.Grammar{Syntax: syntax.Lit(), Definition: definition.Lit()}
+	r.Use(llm.ToolGrammar, format.Start)
+	return definition.Need(wire.String, format, "definition")
 }
 
 // choice reads tool_choice. nested is the member that holds the name of a named
