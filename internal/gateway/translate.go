@@ -102,7 +102,7 @@ func (a *attempt) translate() error {
 	t := &translation{
 		to: to, path: native[a.upstream.Kind].path, decoder: to.Decode(),
 		encoder: from.Encode(wire.Answering{
-			ID: x.record.RID, Created: x.record.TS / 1e6, Model: x.call.Model, Usage: x.call.UsageAsked, Request: r,
+			ID: x.record.RID, Created: x.record.TS / 1e6, Model: x.call.Model, Usage: x.call.UsageAsked, Request: r, Body: x.body.bytes,
 		}),
 	}
 	put := wire.WithFunctions(r, target.Carries)

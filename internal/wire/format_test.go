@@ -19,6 +19,7 @@ var dialects = []struct {
 	wire.Format
 }{
 	{openai.Dialect{}, openai.Chat()},
+	{openai.Dialect{}, openai.Responses()},
 	{anthropic.Dialect{}, anthropic.Format()},
 }
 
@@ -32,7 +33,14 @@ var requests = map[wire.Endpoint][]string{
 		`{"model":"m-7","messages":[{"role":"user","content":[{"type":"file","file":{"filename":"file-7.pdf","file_id":"file-id-7","file_data":"data:application/pdf;base64,ZG9jNw=="}}]},{"role":"assistant","content":null,"tool_calls":[{"id":"call_7","type":"custom","custom":{"name":"fn_7","input":"in-7"},"extra_content":{"sallyport":"sallyport.gemini.sig-7"}}]},{"role":"tool","tool_call_id":"call_7","content":"res-7"}],"user":"user-7","safety_identifier":"safe-7"}`,
 		`{"model":"m-6","messages":[{"role":"user","content":"user-6"},{"role":"assistant","content":null,"reasoning_details":[{"index":0,"type":"reasoning.text","text":"think-6"},{"index":0,"type":"reasoning.text","signature":"sallyport.anthropic.sig-6"},{"index":1,"type":"reasoning.encrypted","data":"sallyport.anthropic.red-6"}],"tool_calls":[{"id":"call.6","type":"function","function":{"name":"fn_6","arguments":""}}]},{"role":"tool","tool_call_id":"call.6","content":[{"type":"text","text":"res-6"}]}],"reasoning_effort":"high","max_tokens":9000}`,
 	},
+	wire.Responses: {
+		`{"model":"m-10","instructions":"sys-10","input":[{"type":"message","role":"developer","content":[{"type":"input_text","text":"dev-10"}]},{"role":"user","content":[{"type":"input_text","text":"us\u00e9r-10","prompt_cache_breakpoint":{"mode":"explicit","ttl":"12h"}},{"type":"input_image","image_url":"data:image/png;base64,aW1nMTA=","detail":"low"},{"type":"input_image","image_url":"https://pic-10.example/","detail":"auto"},{"type":"input_file","filename":"file-10.pdf","file_data":"data:application/pdf;base64,ZG9jMTA="}]},{"type":"reasoning","id":"rs_10","summary":[{"type":"summary_text","text":"think-10"},{"type":"summary_text","text":"think-11"}],"encrypted_content":"sallyport.anthropic.sig-10"},{"type":"message","id":"msg_10","status":"completed","role":"assistant","content":[{"type":"output_text","text":"ans-10","annotations":[],"logprobs":[]},{"type":"refusal","refusal":"no-10"}]},{"type":"function_call","id":"fc_10","call_id":"call_10","name":"fn_10","arguments":"{\"arg-10\":\"val-10\"}","status":"completed"},{"type":"function_call","call_id":"call_11","namespace":"space_10","name":"fn_11","arguments":""},{"type":"function_call_output","call_id":"call_10","output":"res-10"},{"type":"function_call_output","call_id":"call_11","output":[{"type":"input_text","text":"res-11"},{"type":"input_image","image_url":"data:image/png;base64,cmVzMTE=","detail":"high"}]},{"role":"user","content":"end-10"}],"tools":[{"type":"function","name":"fn_10","description":"desc-10","strict":true,"parameters":{"type":"object","properties":{"arg-10":{"type":"string","description":"pdesc-10"}}}},{"type":"namespace","name":"space_10","description":"space-desc-10","tools":[{"type":"function","name":"fn_11","description":"desc-11","strict":false,"parameters":{"type":"object","properties":{}}}]}],"tool_choice":{"type":"function","name":"fn_10"},"parallel_tool_calls":false,"reasoning":{"effort":"low","summary":"auto"},"text":{"format":{"type":"json_schema","name":"schema_10","description":"sdesc-10","strict":true,"schema":{"type":"object","title":"title-10"}},"verbosity":"low"},"include":["reasoning.encrypted_content"],"max_output_tokens":9010,"temperature":0.1001,"top_p":0.1002,"truncation":"auto","store":false,"metadata":{"meta-10":"meta-11"},"user":"user-10","safety_identifier":"safe-10","prompt_cache_key":"key-10","prompt_cache_retention":"24h","service_tier":"flex","max_tool_calls":1003,"client_metadata":{"client-10":"client-11"}}`,
+		`{"model":"m-12","input":"user-12","tools":[{"type":"custom","name":"fn_12","description":"desc-12","format":{"type":"grammar","syntax":"syntax-12","definition":"grammar-12"}}],"tool_choice":{"type":"custom","name":"fn_12"},"stream":true,"stream_options":{"include_obfuscation":false}}`,
+		`{"model":"m-13","input":[{"role":"user","content":"user-13"},{"type":"reasoning","summary":[],"encrypted_content":"sallyport.gemini.sig-13"},{"type":"custom_tool_call","call_id":"call_13","name":"fn_13","input":"in-13"},{"type":"custom_tool_call_output","call_id":"call_13","output":"res-13"},{"type":"reasoning","summary":[{"type":"summary_text","text":"think-13"}],"encrypted_content":"sealed-13"},{"type":"reasoning","summary":[],"content":[{"type":"reasoning_text","text":"think-14"}]},{"role":"assistant","content":"ans-13","phase":"commentary"},{"role":"assistant","content":"ans-14"},{"role":"system","content":"sys-13"}],"tools":[{"type":"custom","name":"fn_13"}]}`,
+		`{"model":"m-15","input":[{"role":"user","content":[{"type":"input_file","filename":"file-15.pdf","file_url":"https://doc-15.example/"}]}]}`,
+	},
 	wire.Messages: {
+		`{"model":"m-8","max_tokens":801,"messages":[{"role":"user","content":"user-8"},{"role":"assistant","content":[{"type":"thinking","thinking":"think-8","signature":"sallyport.openai.sig-8"},{"type":"thinking","thinking":"think-9","signature":"sallyport.text.x"},{"type":"redacted_thinking","data":"sallyport.openai.red-8"},{"type":"text","text":"ans-8"},{"type":"tool_use","id":"toolu_8","name":"fn_8","input":{"arg-8":"val-8"}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_8","content":[{"type":"text","text":"res-8"},{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"cmVzaW04"}}]},{"type":"document","title":"title-8","source":{"type":"url","url":"https://doc-8.example/"}}]}],"tools":[{"name":"fn_8","description":"desc-8","input_schema":{"type":"object"}}],"thinking":{"type":"adaptive"}}`,
 		`{"model":"m-3","max_tokens":301,"system":[{"type":"text","text":"sys-3","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":[{"type":"text","text":"user-3"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aW1nMw=="}},{"type":"image","source":{"type":"url","url":"https://pic-3.example/"}},{"type":"document","title":"title-3","source":{"type":"base64","media_type":"application/pdf","data":"ZG9jMw=="}},{"type":"document","title":"title-5","source":{"type":"text","media_type":"text/plain","data":"plain-3"}}]},{"role":"assistant","content":[{"type":"thinking","thinking":"think-3","signature":"sig-3"},{"type":"redacted_thinking","data":"red-3"},{"type":"text","text":"ans-3"},{"type":"tool_use","id":"toolu_3","name":"fn_3","input":{"arg-3":"val-3"}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_3","is_error":true,"content":[{"type":"text","text":"res-3"},{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"cmVzaW1n"}}]}]}],"tools":[{"name":"fn_3","description":"desc-3","strict":true,"input_schema":{"type":"object","properties":{"arg-3":{"type":"string"}}}}],"tool_choice":{"type":"any","disable_parallel_tool_use":true},"temperature":0.302,"top_p":0.303,"top_k":304,"stop_sequences":["stop-3"],"metadata":{"user_id":"user-id-3"},"service_tier":"standard_only","thinking":{"type":"enabled","budget_tokens":305},"output_config":{"effort":"high","format":{"type":"json_schema","schema":{"type":"object","title":"title-4"}}},"x_unknown":"x-3"}`,
 		`{"model":"m-4","max_tokens":401,"system":"sys-4","messages":[{"role":"user","content":"user-4"}],"stream":true}`,
 	},
@@ -83,10 +91,10 @@ func everything(t testing.TB, b []byte) string {
 // words of the formats: they are understood or not, and a writer has its own.
 func isWord(pointer, leaf string) bool {
 	switch pointer[strings.LastIndexByte(pointer, '/')+1:] {
-	case "role", "type", "model", "effort", "reasoning_effort", "budget_tokens", "ttl", "media_type", "format", "tool_choice", "tool_call_id", "tool_use_id", "id", "signature":
+	case "role", "type", "model", "effort", "reasoning_effort", "budget_tokens", "ttl", "media_type", "format", "tool_choice", "tool_call_id", "tool_use_id", "call_id", "id", "status", "signature", "summary", "truncation", "mode":
 		return true
 	}
-	return len(leaf) < 3
+	return len(leaf) < 3 || leaf == "auto" || strings.HasPrefix(pointer, "/include/")
 }
 
 // inside is the part of a data URL that other formats carry.
@@ -94,7 +102,10 @@ func inside(leaf string) string {
 	if _, data, ok := strings.Cut(leaf, ";base64,"); ok {
 		return data
 	}
-	return strings.TrimPrefix(leaf, "sallyport.anthropic.")
+	if _, data, ok := strings.Cut(strings.TrimPrefix(leaf, "sallyport."), "."); ok && strings.HasPrefix(leaf, "sallyport.") {
+		return data
+	}
+	return leaf
 }
 
 // carriesAll checks that every leaf of a request is in what it was translated to,

@@ -290,7 +290,11 @@ func (r reader) toolResult(result *llm.Result, f *wire.Fields, v wire.Value) (er
 }
 
 func (r reader) tools(top *wire.Fields) error {
-	for v := range top.Take("tools").Elements() {
+	tools := top.Take("tools")
+	if err := tools.May(wire.Array); err != nil {
+		return err
+	}
+	for v := range tools.Elements() {
 		f := v.Fields()
 		if typ := f.Take("type"); typ.Given() && !typ.Is("custom") {
 			r.Use(llm.HostedTools, v.Start)

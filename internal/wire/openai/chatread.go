@@ -1,6 +1,8 @@
 package openai
 
 import (
+	"bytes"
+
 	"sallyport/internal/llm"
 	"sallyport/internal/wire"
 )
@@ -206,7 +208,11 @@ func (r reader) assistant(f *wire.Fields, content wire.Value) ([]llm.Part, error
 	if v := f.Take("refusal"); v.Kind() == wire.String {
 		parts = append(parts, llm.Part{Kind: llm.Refusal, Text: v.Lit(), At: v.Start})
 	}
-	for v := range f.Take("tool_calls").Elements() {
+	calls := f.Take("tool_calls")
+	if err := calls.May(wire.Array); err != nil {
+		return nil, err
+	}
+	for v := range calls.Elements() {
 		p, err := r.toolCall(v)
 		if err != nil {
 			return nil, err
@@ -240,18 +246,16 @@ func (r reader) thoughts(f *wire.Fields) []llm.Part {
 	text, short, details := f.Take(reasoningContent), f.Take(reasoningShort), f.Take(reasoningDetails)
 	var parts []llm.Part
 	last := int64(-1)
+	if details.Given() && details.Kind() != wire.Array {
+		r.Use(llm.Unknown, details.Start)
+	}
 	for v := range details.Elements() {
-		in := v.Fields()
-		p := llm.Part{Kind: llm.Thought, At: v.Start, Text: in.Take("text").Maybe()}
-		p.Seal = llm.OpenSeal(in.Take("signature").String())
-		if hidden := llm.OpenSeal(in.Take("data").String()); hidden.Data != "" {
-			p.Seal, p.Seal.Hidden = hidden, true
-		}
-		if p.Seal.Data == "" {
-			p.Seal.Origin = llm.ByText
-		}
-		index, numbered := wire.Int(in.Take("index").Lit())
-		if numbered && index == last && len(parts) > 0 {
+		p, index, numbered := r.thought(v)
+		switch {
+		case p.Text == nil && p.Seal.Data == "":
+			r.Use(llm.Unknown, v.Start) // another gateway's
+			continue
+		case numbered && index == last && len(parts) > 0:
 			whole := &parts[len(parts)-1]
 			whole.Text = wire.Join(nil, whole.Text, p.Text)
 			if p.Seal.Data != "" {
@@ -259,20 +263,44 @@ func (r reader) thoughts(f *wire.Fields) []llm.Part {
 			}
 			continue
 		}
-		if numbered {
+		if last = -1; numbered {
 			last = index
 		}
-		if p.Text != nil || p.Seal.Data != "" {
-			parts = append(parts, p)
+		parts = append(parts, p)
+	}
+	for _, t := range []wire.Value{text, short} { // servers and clients repeat themselves
+		switch {
+		case !t.Given() || t.Is(""):
+		case len(parts) == 0 && t.Kind() == wire.String:
+			parts = []llm.Part{{Kind: llm.Thought, Text: t.Lit(), At: t.Start, Seal: llm.Seal{Origin: llm.ByText}}}
+		case !bytes.Equal(t.Lit(), wire.Join(nil, textsOf(parts, llm.Thought)...)):
+			r.Use(llm.Unknown, t.Start)
 		}
 	}
-	if !text.Given() {
-		text = short
-	}
-	if len(parts) == 0 && text.Kind() == wire.String && wire.Filled(text.Lit()) {
-		parts = []llm.Part{{Kind: llm.Thought, Text: text.Lit(), At: text.Start, Seal: llm.Seal{Origin: llm.ByText}}}
-	}
 	return parts
+}
+
+// thought reads one entry of the details: a thought, or a piece of the one with
+// its index.
+func (r reader) thought(v wire.Value) (p llm.Part, index int64, numbered bool) {
+	f := v.Fields()
+	f.Take("type")
+	p = llm.Part{Kind: llm.Thought, At: v.Start, Seal: llm.Seal{Origin: llm.ByText}}
+	if text := f.Take("text"); text.Kind() == wire.String {
+		p.Text = text.Lit()
+	}
+	for _, name := range []string{"signature", "data"} {
+		sealed := f.Take(name)
+		switch s := llm.OpenSeal(sealed.String()); {
+		case s.Data != "":
+			p.Seal, p.Seal.Hidden = s, name == "data"
+		case sealed.Given():
+			r.Use(llm.Unknown, sealed.Start)
+		}
+	}
+	index, numbered = wire.Int(f.Take("index").Lit())
+	r.unknown(f)
+	return p, index, numbered
 }
 
 func (r reader) toolCall(v wire.Value) (p llm.Part, err error) {
@@ -342,7 +370,11 @@ func (r reader) toolMessage(f *wire.Fields, content, v wire.Value) ([]llm.Part, 
 }
 
 func (r reader) chatTools(top *wire.Fields) error {
-	for v := range top.Take("tools").Elements() {
+	tools := top.Take("tools")
+	if err := tools.May(wire.Array); err != nil {
+		return err
+	}
+	for v := range tools.Elements() {
 		f := v.Fields()
 		t := llm.Tool{At: v.Start}
 		typ := f.Take("type")
@@ -463,7 +495,11 @@ func (r reader) extras(top *wire.Fields) error {
 	if v := top.Take("top_logprobs"); v.Int() > 0 {
 		r.Use(llm.Logprobs, v.Start)
 	}
-	for v := range top.Take("modalities").Elements() {
+	modalities := top.Take("modalities")
+	if err := modalities.May(wire.Array); err != nil {
+		return err
+	}
+	for v := range modalities.Elements() {
 		if !v.Is("text") {
 			r.Use(llm.MediaOutput, v.Start)
 		}

@@ -232,7 +232,12 @@ func (w *writer) assistant(m llm.Message) {
 			thoughts = append(thoughts, p.Text)
 		}
 	}
-	if len(texts)+len(refusals)+calls == 0 {
+	if len(texts)+len(refusals)+calls == 0 { // no message without any
+		for _, p := range m.Parts {
+			if p.Seal.Origin == llm.ByText && p.Text != nil {
+				w.lose(llm.SealedThinking, p.At)
+			}
+		}
 		return
 	}
 	w.Open().StrMember("role", "assistant").Key("content")
@@ -390,14 +395,19 @@ func (w *writer) leastLevel() llm.Level {
 // the service answers either with 400 (platform.openai.com, guides/reasoning).
 func fit(model string, carried llm.Features) llm.Features {
 	name := model[strings.LastIndexByte(model, '/')+1:]
-	thinks := len(name) > 1 && name[0] == 'o' && name[1] >= '1' && name[1] <= '9' ||
-		strings.HasPrefix(name, "gpt-5") && !strings.HasPrefix(name, "gpt-5-chat")
 	plain := strings.HasPrefix(name, "gpt-3") || strings.HasPrefix(name, "gpt-4") || strings.HasPrefix(name, "chatgpt-") || strings.HasPrefix(name, "gpt-5-chat")
 	switch {
-	case thinks:
+	case thinks(model):
 		return carried.Without(llm.Temperature, llm.TopP, llm.Penalties, llm.LogitBias, llm.TopK, llm.StopSequences)
 	case plain:
-		return carried.Without(llm.Effort, llm.ThinkingBudget, llm.Verbosity)
+		return carried.Without(llm.Effort, llm.ThinkingBudget, llm.ThinkingSummary, llm.Verbosity)
 	}
 	return carried
+}
+
+// thinks reports whether a model of the vendor thinks.
+func thinks(model string) bool {
+	name := model[strings.LastIndexByte(model, '/')+1:]
+	return len(name) > 1 && name[0] == 'o' && name[1] >= '1' && name[1] <= '9' ||
+		strings.HasPrefix(name, "gpt-5") && !strings.HasPrefix(name, "gpt-5-chat")
 }

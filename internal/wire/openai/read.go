@@ -252,6 +252,7 @@ func (r reader) choice(v wire.Value, nested string) error {
 		return nil
 	case nested != "":
 		in = f.Take(typ).Fields()
+		defer r.unknown(in)
 	}
 	name := in.Take("name")
 	if err := name.Need(wire.String, v, "name"); err != nil {
