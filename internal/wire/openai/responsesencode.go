@@ -21,8 +21,7 @@ type responsesEncoder struct {
 	begun    bool
 	items    int64    // that have begun
 	part     llm.Part // of the item that goes on
-	form     *form    // of that item; nil when there is none
-	ended    bool     // the part has ended; how the item ends depends on what follows
+	form     *form    // of that item, until its end is written; nil when there is none
 	text     []byte   // of the item, as it stands within a string literal
 	output   []byte   // the items that are done, as elements of an array
 	finish   llm.Finish
@@ -90,9 +89,7 @@ func (e *responsesEncoder) Event(dst []byte, ev *llm.Event) ([]byte, error) {
 	case llm.PartSeal:
 		ev.Seal.Hidden = e.part.Seal.Hidden
 		e.part.Seal = ev.Seal
-	case llm.PartEnd:
-		e.ended = true
-	case llm.Finished:
+	case llm.Finished: // how an item ends depends on what follows its part
 		e.finish = ev.Finish
 	}
 	return dst, nil
@@ -116,7 +113,7 @@ func (e *responsesEncoder) begin(dst []byte) []byte {
 // open begins an item. What it says comes in deltas.
 func (e *responsesEncoder) open(dst []byte, p llm.Part) []byte {
 	e.items++
-	e.part, e.form, e.ended, e.text = p, formOf(&p), false, e.text[:0]
+	e.part, e.form, e.text = p, formOf(&p), e.text[:0]
 	dst = e.frame(dst, "response.output_item.added", func(w *wire.Builder) {
 		w.Key("output_index").Int(e.items - 1).Key("item")
 		e.item(w, &p, e.items-1, nil, "in_progress")
