@@ -327,3 +327,62 @@ func TestWriteResponses(t *testing.T) {
 		}
 	}
 }
+
+// FuzzResponsesAnswer: whatever an upstream streams, nothing panics and what
+// clients of both formats get is valid.
+func FuzzResponsesAnswer(f *testing.F) {
+	for _, name := range []string{"every_part.sse", "cut.sse", "calls.sse"} {
+		b, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(bytes.ReplaceAll(b, []byte("REPEATS"), []byte(`"x":1`)))
+	}
+	request := &llm.Request{Tools: []llm.Tool{{Name: "f", Free: true}}}
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		follow, decode := Dialect{}.Follow(&wire.Call{Endpoint: wire.Responses}), wire.Unwrap(Responses().Decode(), request)
+		encoders := []wire.Encoder{Responses().Encode(wire.Answering{ID: "x"}), Chat().Encode(wire.Answering{ID: "x"})}
+		s := wire.NewSplitter(1 << 20)
+		s.Feed(stream)
+		for s.Next() {
+			if kind := follow.Frame(s.Event()); kind == wire.FrameInvalid || kind == wire.FrameError {
+				return
+			}
+			events, err := decode.Frame(nil, s.Event())
+			for _, e := range encoders {
+				for i := range events {
+					frames, encodeErr := e.Event(nil, &events[i])
+					if encodeErr != nil {
+						t.Fatal(encodeErr)
+					}
+					validFrames(t, frames)
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+		ends := decode.End(nil)
+		for _, e := range encoders {
+			for _, ev := range ends {
+				frames, err := e.Event(nil, &ev)
+				if err != nil {
+					t.Fatal(err)
+				}
+				validFrames(t, frames)
+			}
+			validFrames(t, e.End(nil, llm.Usage{}))
+		}
+	})
+}
+
+// validFrames checks that the data of every frame are a JSON object.
+func validFrames(t *testing.T, frames []byte) {
+	t.Helper()
+	for line := range bytes.Lines(frames) {
+		data, found := bytes.CutPrefix(bytes.TrimSuffix(line, []byte("\n")), []byte("data: "))
+		if found && string(data) != "[DONE]" && !wire.Valid(data) {
+			t.Fatalf("not JSON: %q", data)
+		}
+	}
+}
