@@ -1,5 +1,7 @@
 package llm
 
+import "slices"
+
 // Lit is a JSON value exactly as it stands in a request or an answer. What all
 // formats carry as JSON of the same kind (texts as string literals, numbers,
 // schemas) is copied from one to the other and never decoded. A Lit refers to the
@@ -33,6 +35,12 @@ func (r *Request) Asks(f Feature) bool {
 		}
 	}
 	return false
+}
+
+// Offers reports whether the model may call a tool of the name. Tools that the
+// provider runs are not told apart.
+func (r *Request) Offers(name string) bool {
+	return r.Asks(HostedTools) || slices.ContainsFunc(r.Tools, func(t Tool) bool { return t.Name == name })
 }
 
 // Lost lists the uses that a target with the features carried cannot express.

@@ -31,6 +31,7 @@ var requests = map[wire.Endpoint][]string{
 		`{"model":"m-2","messages":[{"role":"user","content":"a\\\"b\nc\ud83d\ude00"}],"stop":"stop-2","max_completion_tokens":255,"max_tokens":256,"tool_choice":"required","tools":[{"type":"custom","custom":{"name":"fn_2","description":"desc-2","format":{"type":"grammar","grammar":{"syntax":"syntax-2","definition":"grammar-2"}}}}],"stream":true,"stream_options":{"include_usage":true}}`,
 		`{"model":"m-5","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"c291bmQx","format":"mp3"}}]}]}`,
 		`{"model":"m-7","messages":[{"role":"user","content":[{"type":"file","file":{"filename":"file-7.pdf","file_id":"file-id-7","file_data":"data:application/pdf;base64,ZG9jNw=="}}]},{"role":"assistant","content":null,"tool_calls":[{"id":"call_7","type":"custom","custom":{"name":"fn_7","input":"in-7"},"extra_content":{"sallyport":"sallyport.gemini.sig-7"}}]},{"role":"tool","tool_call_id":"call_7","content":"res-7"}],"user":"user-7","safety_identifier":"safe-7"}`,
+		`{"model":"m-9","messages":[{"role":"user","content":[{"type":"text","text":"user-9","cache_control":"mark-9"}]},{"role":"assistant","reasoning":"think-9"},{"role":"user","content":"on-9"},{"role":"assistant","content":"ans-9","reasoning_content":"more-9","reasoning":"other-9","tool_calls":[{"id":"call_9","type":"function","function":{"name":"fn_9","arguments":"{}"},"extra_content":{"sallyport":"foreign-9"}}]},{"role":"tool","tool_call_id":"call_9","content":"res-9"}],"tools":[{"type":"function","function":{"name":"fn_9"}}],"tool_choice":{"type":"function","function":{"name":"fn_9","extra":"extra-9"}}}`,
 		`{"model":"m-6","messages":[{"role":"user","content":"user-6"},{"role":"assistant","content":null,"reasoning_details":[{"index":0,"type":"reasoning.text","text":"think-6"},{"index":0,"type":"reasoning.text","signature":"sallyport.anthropic.sig-6"},{"index":1,"type":"reasoning.encrypted","data":"sallyport.anthropic.red-6"}],"tool_calls":[{"id":"call.6","type":"function","function":{"name":"fn_6","arguments":""}}]},{"role":"tool","tool_call_id":"call.6","content":[{"type":"text","text":"res-6"}]}],"reasoning_effort":"high","max_tokens":9000}`,
 	},
 	wire.Responses: {
@@ -46,12 +47,15 @@ var requests = map[wire.Endpoint][]string{
 	},
 }
 
+// escaped is a key as it stands in a JSON pointer (RFC 6901).
+var escaped = strings.NewReplacer("~", "~0", "/", "~1")
+
 // leaves calls f with every string and number in a value and the JSON pointer to it.
 func leaves(v any, at string, f func(pointer, leaf string)) {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, e := range v {
-			leaves(e, at+"/"+k, f)
+			leaves(e, at+"/"+escaped.Replace(k), f)
 		}
 	case []any:
 		for i, e := range v {

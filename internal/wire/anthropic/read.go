@@ -344,7 +344,9 @@ func (r reader) choice(top *wire.Fields) error {
 		if err := name.Need(wire.String, v, "name"); err != nil {
 			return err
 		}
-		r.Choice.Name = name.String()
+		if r.Choice.Name = name.String(); !r.Offers(r.Choice.Name) {
+			return name.Refuse("the request has no tool of this name")
+		}
 	}
 	if serial := f.Take("disable_parallel_tool_use"); wire.True(serial.Lit()) {
 		r.Choice.Serial = true

@@ -331,7 +331,10 @@ func (r reader) toolCall(v wire.Value) (p llm.Part, err error) {
 	}
 	if extra := f.Take("extra_content"); extra.Given() {
 		in := extra.Fields()
-		p.Seal = llm.OpenSeal(in.Take("sallyport").String())
+		sealed := in.Take("sallyport")
+		if p.Seal = llm.OpenSeal(sealed.String()); p.Seal.Origin == "" && sealed.Given() {
+			r.Use(llm.Unknown, sealed.Start)
+		}
 		p.Seal.At = extra.Start
 		r.unknown(in)
 	}

@@ -258,6 +258,9 @@ func (r reader) choice(v wire.Value, nested string) error {
 	if err := name.Need(wire.String, v, "name"); err != nil {
 		return err
 	}
+	if !r.Offers(name.String()) {
+		return name.Refuse("the request has no tool of this name")
+	}
 	defer r.unknown(f)
 	r.Choice = llm.Choice{Mode: llm.ChoiceNamed, Name: name.String(), Free: typ == "custom"}
 	r.Use(llm.ToolChoice, v.Start)

@@ -280,6 +280,7 @@ func TestResponsesRefused(t *testing.T) {
 		`{"input":"x","tools":{}}`:                                                                      "/tools",
 		`{"input":"x","tools":[{"type":"namespace","tools":[]}]}`:                                       "/tools/0",
 		`{"input":"x","tools":[{"type":"custom","name":"n","format":{"type":"grammar","syntax":"l"}}]}`: "/tools/0/format",
+		`{"input":"x","tool_choice":{"type":"function","name":"f"}}`:                                    "/tool_choice/name",
 		`{"input":"x","text":{"format":{"type":"xml"}}}`:                                                "/text/format",
 		`{"input":"x","reasoning":"high"}`:                                                              "/reasoning",
 		`{"input":"x","include":"all"}`:                                                                 "/include",
