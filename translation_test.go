@@ -21,6 +21,7 @@ var formats = []struct {
 	wire.Format
 }{
 	{"Chat Completions", openai.Chat()},
+	{"Responses", openai.Responses()},
 	{"Messages", anthropic.Format()},
 }
 

@@ -320,7 +320,7 @@ func TestPermittedOnly(t *testing.T) {
 func TestNotCarried(t *testing.T) {
 	r := newRig(t, plan{})
 	for _, f := range formats {
-		if f.ep == wire.Chat || f.ep == wire.Messages {
+		if f.ep == wire.Chat || f.ep == wire.Responses || f.ep == wire.Messages {
 			continue
 		}
 		other := map[bool]string{true: fast, false: claude}[f.anthropic()]

@@ -89,7 +89,7 @@ func targets() []hostile {
 		{"method override", at("GET /v1/chat/completions HTTP/1.1", "X-HTTP-Method-Override: POST", "X-Method-Override: POST"), []int{405}},
 		{"method override in the query", at("GET /v1/chat/completions?_method=POST HTTP/1.1"), []int{405}},
 		{"rewritten path", at("POST / HTTP/1.1", "X-Original-URL: /v1/chat/completions", "X-Rewrite-URL: /v1/chat/completions"), []int{404}},
-		{"websocket", at("GET /v1/responses HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw=="), []int{405}},
+		{"websocket", at("GET /v1/chat/completions HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw=="), []int{405}},
 		{"loop", at(chatLine, "X-Sallyport-Hop: instance0000"), []int{508}},
 		{"loop among others", at(chatLine, "X-Sallyport-Hop: a, instance0000,b"), []int{508}},
 		{"loop in a second header", at(chatLine, "X-Sallyport-Hop: a", "X-Sallyport-Hop: instance0000"), []int{508}},

@@ -69,9 +69,10 @@ func (x *Exchange) carries(c route.Candidate) error {
 		return err
 	}
 	target := writeFor(to, u, c)
-	lost := r.Lost(target.Carries)
+	put := wire.WithFunctions(r, target.Carries)
+	lost := put.Lost(target.Carries)
 	if x.snapshot.RejectTuning {
-		_, more := to.Write(r.Less(target.Carries), target)
+		_, more := to.Write(put.Less(target.Carries), target)
 		lost = append(lost, more...)
 	}
 	for _, use := range lost {
@@ -127,11 +128,15 @@ func (a *attempt) translate() error {
 	t := &translation{
 		to: to, path: native[a.upstream.Kind].path, decoder: to.Decode(),
 		encoder: from.Encode(wire.Answering{
-			ID: x.record.RID, Created: x.record.TS / 1e6, Model: x.call.Model, Usage: x.call.UsageAsked, Request: r,
+			ID: x.record.RID, Created: x.record.TS / 1e6, Model: x.call.Model, Usage: x.call.UsageAsked, Request: r, Body: x.body.bytes,
 		}),
 	}
-	t.body, t.dropped = to.Write(r.Less(target.Carries), target)
-	t.dropped = append(r.Lost(target.Carries), t.dropped...)
+	put := wire.WithFunctions(r, target.Carries)
+	if put != r {
+		t.decoder = wire.Unwrap(t.decoder, r)
+	}
+	t.body, t.dropped = to.Write(put.Less(target.Carries), target)
+	t.dropped = append(put.Lost(target.Carries), t.dropped...)
 	if !x.gateway.SkipHashes {
 		t.told = sha256.New()
 	}

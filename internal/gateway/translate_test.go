@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,13 @@ func crossings() []crossing {
 					return strings.Replace(body(m, p), `"stream":true`, `"stream":true,"stream_options":{"include_usage":true}`, 1)
 				}
 				c.read = readChatStream
+			}
+			all = append(all, c)
+		case wire.Responses:
+			f.up, f.model = an, claude
+			c := crossing{f, "/v1/messages", readResponse}
+			if f.stream {
+				c.read = readResponseStream
 			}
 			all = append(all, c)
 		case wire.Messages:
@@ -275,6 +283,9 @@ func (c crossing) bodies() map[string]string {
 		}
 	}
 	head := `{"model":` + quote(c.model)
+	if c.ep == wire.Responses {
+		return responsesBodies(head+stream, schema)
+	}
 	if c.ep == wire.Chat {
 		tool := func(name string) string {
 			return `{"type":"function","function":{"name":"` + name + `","description":"d","parameters":` + schema + `}}`
@@ -428,7 +439,7 @@ func TestTranslatedBrokenStreams(t *testing.T) {
 			if o.State != string(x.state) {
 				t.Errorf("%s %s: state %s, want %s", c.name, x.knobs, o.State, x.state)
 			}
-			if c.message(t, bytes.TrimSpace(frame[bytes.Index(frame, []byte("data: "))+6:]), got.rid) == "" {
+			if c.isFrame(t, frame, got.rid) == "" {
 				t.Errorf("%s %s: no message in %s", c.name, x.knobs, frame)
 			}
 			sum := sha256.Sum256(got.body)
@@ -455,7 +466,7 @@ func TestFailoverAcrossFormats(t *testing.T) {
 				t.Errorf("%s %s: status %d, state %s, attempts %+v: %s", c.name, knobs, got.status, o.State, o.Attempts, got.body)
 				continue
 			}
-			if c.ep == wire.Chat {
+			if c.ep != wire.Messages {
 				c.read(t, got.body)
 			}
 		}
@@ -466,7 +477,10 @@ func TestFailoverAcrossFormats(t *testing.T) {
 // meaning is refused with a pointer to it, and nothing is sent.
 func TestDropped(t *testing.T) {
 	r := newRig(t, plan{})
-	chat, messages := crossings()[0], crossings()[2]
+	named := func(name string) crossing {
+		return crossings()[slices.IndexFunc(crossings(), func(c crossing) bool { return c.name == name })]
+	}
+	chat, responses, messages := named("chat"), named("responses"), named("messages")
 	for _, c := range []struct {
 		crossing
 		extra, dropped string
@@ -474,6 +488,9 @@ func TestDropped(t *testing.T) {
 		{chat, `,"seed":7,"user":"u","logit_bias":{"1":2},"x_new":[{}]`, "/seed, /logit_bias, /x_new"},
 		{chat, `,"temperature":1.7,"frequency_penalty":0.5`, "/frequency_penalty, /temperature"},
 		{chat, `,"temperature":0.7,"stop":["x"],"reasoning_effort":"low","max_completion_tokens":9000`, "/temperature"},
+		{chat, `,"tools":[{"type":"custom","custom":{"name":"free","format":{"type":"grammar","grammar":{"syntax":"lark","definition":"start: X"}}}}]`, "/tools/0/custom/format"},
+		{responses, `,"store":true,"service_tier":"flex","truncation":"auto","max_tool_calls":2,"client_metadata":{"a":"b"},"include":["file_search_call.results"]`, "/store, /service_tier, /include/0, /truncation, /max_tool_calls, /client_metadata"},
+		{responses, `,"store":false,"truncation":"disabled","parallel_tool_calls":true,"include":["reasoning.encrypted_content"],"service_tier":"auto","top_logprobs":0,"reasoning":{},"text":{"format":{"type":"text"}}`, ""},
 		{messages, `,"top_k":4,"metadata":{"user_id":"u","more":1},"temperature":0.5,"cache_control":{"type":"ephemeral"}`, "/temperature, /top_k, /metadata/more, /cache_control"},
 		{messages, ``, ""},
 	} {
@@ -495,6 +512,12 @@ func TestDropped(t *testing.T) {
 		{chat, `,"modalities":["text","audio"]`, "/modalities/1", fault.NotCarried},
 		{chat, `,"tools":[{"type":"web_search"}]`, "/tools/0", fault.NotCarried},
 		{chat, `,"tool_choice":"perhaps"`, "/tool_choice", fault.BadRequest},
+		{responses, `,"tools":[{"type":"function","name":"f"},{"type":"web_search"}]`, "/tools/1", fault.NotCarried},
+		{responses, `,"tools":[{"type":"local_shell"}]`, "/tools/0", fault.NotCarried},
+		{responses, `,"tool_choice":{"type":"allowed_tools","mode":"auto","tools":[]}`, "/tool_choice", fault.NotCarried},
+		{responses, `,"prompt":{"id":"pmpt_1"}`, "/prompt", fault.NotCarried},
+		{responses, `,"top_logprobs":2`, "/top_logprobs", fault.NotCarried},
+		{responses, `,"reasoning":{"effort":7}`, "/reasoning/effort", fault.BadRequest},
 		{messages, `,"tools":[{"type":"web_search_20250305","name":"web_search"}]`, "/tools/0", fault.NotCarried},
 		{messages, `,"thinking":{"type":"deep"}`, "/thinking", fault.BadRequest},
 	} {

@@ -52,6 +52,7 @@ const (
 	CacheControl
 	CacheKey
 	SchemaName
+	ToolGrammar
 	ToolStrict
 	ToolError
 	ImageDetail
@@ -108,6 +109,7 @@ var featureTexts = [NumFeatures]struct{ name, about string }{
 	CacheControl:    {"cache_control", "what the provider's cache shall keep, where and how long"},
 	CacheKey:        {"cache_key", "which requests share a cache"},
 	SchemaName:      {"schema_name", "the name and the description of the answer's schema"},
+	ToolGrammar:     {"tool_grammar", "free text that follows a grammar exactly"},
 	ToolStrict:      {"tool_strict", "calls that follow their schema exactly"},
 	ToolError:       {"tool_error", "that a tool failed"},
 	ImageDetail:     {"image_detail", "how closely to look at an image"},

@@ -1,5 +1,7 @@
 package llm
 
+import "slices"
+
 // Lit is a JSON value exactly as it stands in a request or an answer. What all
 // formats carry as JSON of the same kind (texts as string literals, numbers,
 // schemas) is copied from one to the other and never decoded. A Lit refers to the
@@ -33,6 +35,12 @@ func (r *Request) Asks(f Feature) bool {
 		}
 	}
 	return false
+}
+
+// Offers reports whether the model may call a tool of the name. Tools that the
+// provider runs are not told apart.
+func (r *Request) Offers(name string) bool {
+	return r.Asks(HostedTools) || slices.ContainsFunc(r.Tools, func(t Tool) bool { return t.Name == name })
 }
 
 // Lost lists the uses that a target with the features carried cannot express.
@@ -132,13 +140,21 @@ type Cache struct {
 // Tool is one function that the model may call.
 type Tool struct {
 	Name        string
-	Description Lit // string literal; nil when absent
-	Schema      Lit // JSON Schema of its input; nil when absent
-	Strict      Lit // true or false; nil when absent
-	Free        bool
-	Grammar     Lit // of a free tool's input; nil when absent
+	Description Lit     // string literal; nil when absent
+	Schema      Lit     // JSON Schema of its input; nil when absent
+	Strict      Lit     // true or false; nil when absent
+	Free        bool    // a custom tool: its input is free text
+	Grammar     Grammar // of a free tool's input
+	Space       string  // of tools in a group: Name begins with it; empty for others
 	Cache       Cache
 	At          int
+}
+
+// Grammar is what the input of a free tool must follow; both are nil when there is
+// none.
+type Grammar struct {
+	Syntax     Lit // string literal, such as "lark"
+	Definition Lit // string literal
 }
 
 // ChoiceMode is how the model may use tools.

@@ -40,6 +40,7 @@ type Answering struct {
 	Model   string // that the client asked for; used where the upstream declares none
 	Usage   bool   // the client wants usage in a stream
 	Request *llm.Request
+	Body    []byte // the client's, that Request was read from
 }
 
 // Decoder reads one answer of an upstream. It is not safe for concurrent use and

@@ -19,6 +19,7 @@ var dialects = []struct {
 	wire.Format
 }{
 	{openai.Dialect{}, openai.Chat()},
+	{openai.Dialect{}, openai.Responses()},
 	{anthropic.Dialect{}, anthropic.Format()},
 }
 
@@ -27,22 +28,34 @@ var dialects = []struct {
 var requests = map[wire.Endpoint][]string{
 	wire.Chat: {
 		`{"model":"m-1","messages":[{"role":"system","content":"sys-1"},{"role":"developer","content":[{"type":"text","text":"dev-1"}]},{"role":"user","name":"name-1","content":[{"type":"text","text":"us\u00e9r-1","cache_control":{"type":"ephemeral","ttl":"1h"}},{"type":"image_url","image_url":{"url":"data:image/png;base64,aW1nMQ==","detail":"low"}},{"type":"image_url","image_url":{"url":"https://pic-1.example/a.png"}},{"type":"file","file":{"filename":"file-1.pdf","file_data":"data:application/pdf;base64,ZG9jMQ=="}}]},{"role":"assistant","content":"ans-1","reasoning_content":"think-1","tool_calls":[{"id":"call_1","type":"function","function":{"name":"fn_1","arguments":"{\"arg-1\":\"val-1\"}"}}]},{"role":"tool","tool_call_id":"call_1","content":"res-1"},{"role":"user","content":"end-1"}],"tools":[{"type":"function","function":{"name":"fn_1","description":"desc-1","strict":true,"parameters":{"type":"object","properties":{"arg-1":{"type":"string","description":"pdesc-1"}}}}}],"tool_choice":{"type":"function","function":{"name":"fn_1"}},"parallel_tool_calls":false,"temperature":0.251,"top_p":0.252,"seed":253,"stop":["stop-1"],"max_tokens":254,"frequency_penalty":0.255,"presence_penalty":0.256,"logit_bias":{"257":258},"user":"user-1","metadata":{"meta-1":"meta-2"},"store":true,"service_tier":"flex","prompt_cache_key":"key-1","verbosity":"low","reasoning_effort":"low","x_unknown":{"x-1":["x-2",261]},"response_format":{"type":"json_schema","json_schema":{"name":"schema_1","description":"sdesc-1","strict":true,"schema":{"type":"object","title":"title-1"}}}}`,
-		`{"model":"m-2","messages":[{"role":"user","content":"a\\\"b\nc\ud83d\ude00"}],"stop":"stop-2","max_completion_tokens":255,"tool_choice":"required","tools":[{"type":"custom","custom":{"name":"fn_2","description":"desc-2","format":{"type":"text"}}}],"stream":true,"stream_options":{"include_usage":true}}`,
+		`{"model":"m-2","messages":[{"role":"user","content":"a\\\"b\nc\ud83d\ude00"}],"stop":"stop-2","max_completion_tokens":255,"max_tokens":256,"tool_choice":"required","tools":[{"type":"custom","custom":{"name":"fn_2","description":"desc-2","format":{"type":"grammar","grammar":{"syntax":"syntax-2","definition":"grammar-2"}}}}],"stream":true,"stream_options":{"include_usage":true}}`,
 		`{"model":"m-5","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"c291bmQx","format":"mp3"}}]}]}`,
+		`{"model":"m-7","messages":[{"role":"user","content":[{"type":"file","file":{"filename":"file-7.pdf","file_id":"file-id-7","file_data":"data:application/pdf;base64,ZG9jNw=="}}]},{"role":"assistant","content":null,"tool_calls":[{"id":"call_7","type":"custom","custom":{"name":"fn_7","input":"in-7"},"extra_content":{"sallyport":"sallyport.gemini.sig-7"}}]},{"role":"tool","tool_call_id":"call_7","content":"res-7"}],"user":"user-7","safety_identifier":"safe-7"}`,
+		`{"model":"m-9","messages":[{"role":"user","content":[{"type":"text","text":"user-9","cache_control":"mark-9"}]},{"role":"assistant","reasoning":"think-9"},{"role":"user","content":"on-9"},{"role":"assistant","content":"ans-9","reasoning_content":"more-9","reasoning":"other-9","tool_calls":[{"id":"call_9","type":"function","function":{"name":"fn_9","arguments":"{}"},"extra_content":{"sallyport":"foreign-9"}}]},{"role":"tool","tool_call_id":"call_9","content":"res-9"}],"tools":[{"type":"function","function":{"name":"fn_9"}}],"tool_choice":{"type":"function","function":{"name":"fn_9","extra":"extra-9"}}}`,
 		`{"model":"m-6","messages":[{"role":"user","content":"user-6"},{"role":"assistant","content":null,"reasoning_details":[{"index":0,"type":"reasoning.text","text":"think-6"},{"index":0,"type":"reasoning.text","signature":"sallyport.anthropic.sig-6"},{"index":1,"type":"reasoning.encrypted","data":"sallyport.anthropic.red-6"}],"tool_calls":[{"id":"call.6","type":"function","function":{"name":"fn_6","arguments":""}}]},{"role":"tool","tool_call_id":"call.6","content":[{"type":"text","text":"res-6"}]}],"reasoning_effort":"high","max_tokens":9000}`,
 	},
+	wire.Responses: {
+		`{"model":"m-10","instructions":"sys-10","input":[{"type":"message","role":"developer","content":[{"type":"input_text","text":"dev-10"}]},{"role":"user","content":[{"type":"input_text","text":"us\u00e9r-10","prompt_cache_breakpoint":{"mode":"explicit","ttl":"12h"}},{"type":"input_image","image_url":"data:image/png;base64,aW1nMTA=","detail":"low"},{"type":"input_image","image_url":"https://pic-10.example/","detail":"auto"},{"type":"input_file","filename":"file-10.pdf","file_data":"data:application/pdf;base64,ZG9jMTA="}]},{"type":"reasoning","id":"rs_10","summary":[{"type":"summary_text","text":"think-10"},{"type":"summary_text","text":"think-11"}],"encrypted_content":"sallyport.anthropic.sig-10"},{"type":"message","id":"msg_10","status":"completed","role":"assistant","content":[{"type":"output_text","text":"ans-10","annotations":[],"logprobs":[]},{"type":"refusal","refusal":"no-10"}]},{"type":"function_call","id":"fc_10","call_id":"call_10","name":"fn_10","arguments":"{\"arg-10\":\"val-10\"}","status":"completed"},{"type":"function_call","call_id":"call_11","namespace":"space_10","name":"fn_11","arguments":""},{"type":"function_call_output","call_id":"call_10","output":"res-10"},{"type":"function_call_output","call_id":"call_11","output":[{"type":"input_text","text":"res-11"},{"type":"input_image","image_url":"data:image/png;base64,cmVzMTE=","detail":"high"}]},{"role":"user","content":"end-10"}],"tools":[{"type":"function","name":"fn_10","description":"desc-10","strict":true,"parameters":{"type":"object","properties":{"arg-10":{"type":"string","description":"pdesc-10"}}}},{"type":"namespace","name":"space_10","description":"space-desc-10","tools":[{"type":"function","name":"fn_11","description":"desc-11","strict":false,"parameters":{"type":"object","properties":{}}}]}],"tool_choice":{"type":"function","name":"fn_10"},"parallel_tool_calls":false,"reasoning":{"effort":"low","summary":"auto"},"text":{"format":{"type":"json_schema","name":"schema_10","description":"sdesc-10","strict":true,"schema":{"type":"object","title":"title-10"}},"verbosity":"low"},"include":["reasoning.encrypted_content"],"max_output_tokens":9010,"temperature":0.1001,"top_p":0.1002,"truncation":"auto","store":false,"metadata":{"meta-10":"meta-11"},"user":"user-10","safety_identifier":"safe-10","prompt_cache_key":"key-10","prompt_cache_retention":"24h","service_tier":"flex","max_tool_calls":1003,"client_metadata":{"client-10":"client-11"}}`,
+		`{"model":"m-12","input":"user-12","tools":[{"type":"custom","name":"fn_12","description":"desc-12","format":{"type":"grammar","syntax":"syntax-12","definition":"grammar-12"}}],"tool_choice":{"type":"custom","name":"fn_12"},"stream":true,"stream_options":{"include_obfuscation":false}}`,
+		`{"model":"m-13","input":[{"role":"user","content":"user-13"},{"type":"reasoning","summary":[],"encrypted_content":"sallyport.gemini.sig-13"},{"type":"custom_tool_call","call_id":"call_13","name":"fn_13","input":"in-13"},{"type":"custom_tool_call_output","call_id":"call_13","output":"res-13"},{"type":"reasoning","summary":[{"type":"summary_text","text":"think-13"}],"encrypted_content":"sealed-13"},{"type":"reasoning","summary":[],"content":[{"type":"reasoning_text","text":"think-14"}]},{"role":"assistant","content":"ans-13","phase":"commentary"},{"role":"assistant","content":"ans-14"},{"role":"system","content":"sys-13"}],"tools":[{"type":"custom","name":"fn_13"}]}`,
+		`{"model":"m-15","input":[{"role":"user","content":[{"type":"input_file","filename":"file-15.pdf","file_url":"https://doc-15.example/"}]}]}`,
+	},
 	wire.Messages: {
-		`{"model":"m-3","max_tokens":301,"system":[{"type":"text","text":"sys-3","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":[{"type":"text","text":"user-3"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aW1nMw=="}},{"type":"image","source":{"type":"url","url":"https://pic-3.example/"}},{"type":"document","title":"title-3","source":{"type":"base64","media_type":"application/pdf","data":"ZG9jMw=="}},{"type":"document","source":{"type":"text","media_type":"text/plain","data":"plain-3"}}]},{"role":"assistant","content":[{"type":"thinking","thinking":"think-3","signature":"sig-3"},{"type":"redacted_thinking","data":"red-3"},{"type":"text","text":"ans-3"},{"type":"tool_use","id":"toolu_3","name":"fn_3","input":{"arg-3":"val-3"}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_3","is_error":true,"content":[{"type":"text","text":"res-3"},{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"cmVzaW1n"}}]}]}],"tools":[{"name":"fn_3","description":"desc-3","strict":true,"input_schema":{"type":"object","properties":{"arg-3":{"type":"string"}}}}],"tool_choice":{"type":"any","disable_parallel_tool_use":true},"temperature":0.302,"top_p":0.303,"top_k":304,"stop_sequences":["stop-3"],"metadata":{"user_id":"user-id-3"},"service_tier":"standard_only","thinking":{"type":"enabled","budget_tokens":305},"output_config":{"effort":"high","format":{"type":"json_schema","schema":{"type":"object","title":"title-4"}}},"x_unknown":"x-3"}`,
+		`{"model":"m-8","max_tokens":801,"messages":[{"role":"user","content":"user-8"},{"role":"assistant","content":[{"type":"thinking","thinking":"think-8","signature":"sallyport.openai.sig-8"},{"type":"thinking","thinking":"think-9","signature":"sallyport.text.x"},{"type":"redacted_thinking","data":"sallyport.openai.red-8"},{"type":"text","text":"ans-8"},{"type":"tool_use","id":"toolu_8","name":"fn_8","input":{"arg-8":"val-8"}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_8","content":[{"type":"text","text":"res-8"},{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"cmVzaW04"}}]},{"type":"document","title":"title-8","source":{"type":"url","url":"https://doc-8.example/"}}]}],"tools":[{"name":"fn_8","description":"desc-8","input_schema":{"type":"object"}}],"thinking":{"type":"adaptive"}}`,
+		`{"model":"m-3","max_tokens":301,"system":[{"type":"text","text":"sys-3","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":[{"type":"text","text":"user-3"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aW1nMw=="}},{"type":"image","source":{"type":"url","url":"https://pic-3.example/"}},{"type":"document","title":"title-3","source":{"type":"base64","media_type":"application/pdf","data":"ZG9jMw=="}},{"type":"document","title":"title-5","source":{"type":"text","media_type":"text/plain","data":"plain-3"}}]},{"role":"assistant","content":[{"type":"thinking","thinking":"think-3","signature":"sig-3"},{"type":"redacted_thinking","data":"red-3"},{"type":"text","text":"ans-3"},{"type":"tool_use","id":"toolu_3","name":"fn_3","input":{"arg-3":"val-3"}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_3","is_error":true,"content":[{"type":"text","text":"res-3"},{"type":"image","source":{"type":"base64","media_type":"image/jpeg","data":"cmVzaW1n"}}]}]}],"tools":[{"name":"fn_3","description":"desc-3","strict":true,"input_schema":{"type":"object","properties":{"arg-3":{"type":"string"}}}}],"tool_choice":{"type":"any","disable_parallel_tool_use":true},"temperature":0.302,"top_p":0.303,"top_k":304,"stop_sequences":["stop-3"],"metadata":{"user_id":"user-id-3"},"service_tier":"standard_only","thinking":{"type":"enabled","budget_tokens":305},"output_config":{"effort":"high","format":{"type":"json_schema","schema":{"type":"object","title":"title-4"}}},"x_unknown":"x-3"}`,
 		`{"model":"m-4","max_tokens":401,"system":"sys-4","messages":[{"role":"user","content":"user-4"}],"stream":true}`,
 	},
 }
+
+// escaped is a key as it stands in a JSON pointer (RFC 6901).
+var escaped = strings.NewReplacer("~", "~0", "/", "~1")
 
 // leaves calls f with every string and number in a value and the JSON pointer to it.
 func leaves(v any, at string, f func(pointer, leaf string)) {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, e := range v {
-			leaves(e, at+"/"+k, f)
+			leaves(e, at+"/"+escaped.Replace(k), f)
 		}
 	case []any:
 		for i, e := range v {
@@ -82,10 +95,10 @@ func everything(t testing.TB, b []byte) string {
 // words of the formats: they are understood or not, and a writer has its own.
 func isWord(pointer, leaf string) bool {
 	switch pointer[strings.LastIndexByte(pointer, '/')+1:] {
-	case "role", "type", "model", "effort", "reasoning_effort", "budget_tokens", "ttl", "media_type", "format", "tool_choice", "tool_call_id", "tool_use_id", "id", "signature":
+	case "role", "type", "model", "effort", "reasoning_effort", "budget_tokens", "ttl", "media_type", "format", "tool_choice", "tool_call_id", "tool_use_id", "call_id", "id", "status", "signature", "summary", "truncation", "mode":
 		return true
 	}
-	return len(leaf) < 3
+	return len(leaf) < 3 || leaf == "auto" || strings.HasPrefix(pointer, "/include/")
 }
 
 // inside is the part of a data URL that other formats carry.
@@ -93,7 +106,10 @@ func inside(leaf string) string {
 	if _, data, ok := strings.Cut(leaf, ";base64,"); ok {
 		return data
 	}
-	return strings.TrimPrefix(leaf, "sallyport.anthropic.")
+	if _, data, ok := strings.Cut(strings.TrimPrefix(leaf, "sallyport."), "."); ok && strings.HasPrefix(leaf, "sallyport.") {
+		return data
+	}
+	return leaf
 }
 
 // carriesAll checks that every leaf of a request is in what it was translated to,
@@ -144,7 +160,8 @@ func translate(t testing.TB, body []byte, done map[pair]int) {
 		for _, to := range dialects {
 			for _, model := range []string{"m", "gpt-5-mini", "gpt-4o", "claude-3-opus", "claude-sonnet-4-5", "claude-opus-5"} {
 				target := wire.Target{Model: model, Carries: to.For(model, 0)}
-				lost := r.Lost(target.Carries)
+				put := wire.WithFunctions(r, target.Carries)
+				lost := put.Lost(target.Carries)
 				meant := true
 				for _, use := range lost {
 					if use.At < 0 || use.At >= len(body) {
@@ -155,7 +172,7 @@ func translate(t testing.TB, body []byte, done map[pair]int) {
 				if !meant {
 					continue // refused
 				}
-				out, more := to.Write(r, target)
+				out, more := to.Write(put, target)
 				if _, err := to.Parse(to.Endpoint, out, wire.Limits{Depth: 80}); err != nil {
 					t.Fatalf("%v: %s became %s", err, body, out)
 				}

@@ -58,9 +58,13 @@ func (v Value) Elements() iter.Seq[Value] {
 	}
 }
 
-// Fields opens an object; of another kind it has no members.
+// Fields opens an object. A value of another kind has no members, but is itself
+// what remains.
 func (v Value) Fields() *Fields {
 	f := &Fields{}
+	if v.Kind() != Object {
+		f.members = append(f.members, member{value: v})
+	}
 	for key, value := range Members(v.body, v.Span) {
 		name, _ := Text(key.Of(v.body), key.End-key.Start)
 		f.members = append(f.members, member{name: name, value: Value{v.body, value}})

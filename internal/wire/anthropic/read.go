@@ -125,6 +125,7 @@ func (r reader) content(v wire.Value) ([]llm.Part, error) {
 			continue
 		case p.Kind == llm.Thought && p.Seal.Hidden && p.Seal.Origin == llm.ByGemini:
 			sealed = p.Seal
+			sealed.At = e.Start
 			continue
 		case p.Kind == llm.ToolCall:
 			p.Seal, sealed = sealed, llm.Seal{}
@@ -289,7 +290,11 @@ func (r reader) toolResult(result *llm.Result, f *wire.Fields, v wire.Value) (er
 }
 
 func (r reader) tools(top *wire.Fields) error {
-	for v := range top.Take("tools").Elements() {
+	tools := top.Take("tools")
+	if err := tools.May(wire.Array); err != nil {
+		return err
+	}
+	for v := range tools.Elements() {
 		f := v.Fields()
 		if typ := f.Take("type"); typ.Given() && !typ.Is("custom") {
 			r.Use(llm.HostedTools, v.Start)
@@ -339,7 +344,9 @@ func (r reader) choice(top *wire.Fields) error {
 		if err := name.Need(wire.String, v, "name"); err != nil {
 			return err
 		}
-		r.Choice.Name = name.String()
+		if r.Choice.Name = name.String(); !r.Offers(r.Choice.Name) {
+			return name.Refuse("the request has no tool of this name")
+		}
 	}
 	if serial := f.Take("disable_parallel_tool_use"); wire.True(serial.Lit()) {
 		r.Choice.Serial = true

@@ -191,6 +191,9 @@ func (w *writer) block(p llm.Part) {
 		w.source(p.Media)
 		w.Member("title", p.Media.Name)
 	case llm.ToolCall:
+		if p.Seal.Origin != "" {
+			w.lose(llm.SealedThinking, p.Seal.At)
+		}
 		w.StrMember("type", "tool_use").StrMember("id", callID(p.Call.ID)).StrMember("name", p.Call.Name).Key("input").Lit(p.Call.Input)
 	case llm.ToolResult:
 		w.StrMember("type", "tool_result").StrMember("tool_use_id", callID(p.Result.ID))

@@ -1,17 +1,11 @@
 package openai
 
 import (
+	"bytes"
+
 	"sallyport/internal/llm"
 	"sallyport/internal/wire"
 )
-
-// option is a member of a request whose value goes to other formats as it stands.
-type option struct {
-	name    string
-	feature llm.Feature
-	kind    wire.Kind
-	alias   bool // only read: another member is written in its place
-}
 
 // chatOptions are read and written by this table. Of members for one feature the
 // later in the table counts.
@@ -34,9 +28,6 @@ var chatOptions = []option{
 	{"user", llm.User, wire.String, false},
 }
 
-// reader gathers a request.
-type reader struct{ *llm.Request }
-
 // readChat implements wire.Format.Read for chat completions.
 func readChat(body []byte) (*llm.Request, error) {
 	r := reader{&llm.Request{}}
@@ -54,33 +45,6 @@ func readChat(body []byte) (*llm.Request, error) {
 	}
 	r.unknown(top)
 	return r.Request, wire.CheckResults(body, r.Request)
-}
-
-// options reads the members of a table. A default that says nothing is no use.
-func (r reader) options(top *wire.Fields, table []option) error {
-	for _, o := range table {
-		v := top.Take(o.name)
-		if err := v.May(o.kind); err != nil {
-			return err
-		}
-		lit := v.Maybe()
-		if lit == nil || o.feature == llm.Choices && string(lit) == "1" || o.feature == llm.Store && string(lit) == "false" || o.feature == llm.ServiceTier && v.Is("auto") {
-			continue
-		}
-		if o.kind == wire.Object && !wire.Filled(lit) {
-			continue
-		}
-		r.Options[o.feature] = lit
-		r.Use(o.feature, v.Start)
-	}
-	return nil
-}
-
-// unknown notes the members that nobody took.
-func (r reader) unknown(f *wire.Fields) {
-	for _, v := range f.Rest() {
-		r.Use(llm.Unknown, v.Start)
-	}
 }
 
 func (r reader) messages(top *wire.Fields) error {
@@ -112,13 +76,13 @@ func (r reader) message(v wire.Value) error {
 	switch role.String() {
 	case "system", "developer":
 		m.Role = llm.Developer
-		m.Parts, err = r.content(content, v)
+		m.Parts, err = contents(content, v, r.part)
 		if len(r.Messages) == 0 {
 			r.System = append(r.System, m.Parts...)
 			m.Parts = nil
 		}
 	case "user":
-		m.Parts, err = r.content(content, v)
+		m.Parts, err = contents(content, v, r.part)
 	case "assistant":
 		m.Role = llm.Assistant
 		m.Parts, err = r.assistant(f, content)
@@ -154,28 +118,6 @@ func results(parts []llm.Part) bool {
 		}
 	}
 	return len(parts) > 0
-}
-
-// content reads the content of a message: a text or parts.
-func (r reader) content(v, message wire.Value) ([]llm.Part, error) {
-	switch v.Kind() {
-	case wire.String:
-		return []llm.Part{{Kind: llm.Text, Text: v.Lit(), At: v.Start}}, nil
-	case wire.Array:
-	case wire.Absent, wire.Null:
-		return nil, message.Refuse("a message needs content")
-	default:
-		return nil, v.Refuse("content must be a string or an array of parts")
-	}
-	var parts []llm.Part
-	for e := range v.Elements() {
-		p, err := r.part(e)
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, p)
-	}
-	return parts, nil
 }
 
 func (r reader) part(v wire.Value) (p llm.Part, err error) {
@@ -248,83 +190,12 @@ func (r reader) imageURL(p *llm.Part, v, part wire.Value) error {
 	return r.image(&p.Media, url, detail)
 }
 
-// image reads an image's URL, which may hold the image itself.
-func (r reader) image(m *llm.Media, url, detail wire.Value) error {
-	mime, data, inline, err := wire.DataURL(url)
-	switch {
-	case err != nil:
-		return err
-	case inline:
-		if len(mime) < 6 || mime[:6] != "image/" {
-			return url.Refuse("the media type of an image must be image/...")
-		}
-		m.MIME, m.Data = mime, data
-		r.Use(llm.ImageData, url.Start)
-	default:
-		m.URL = url.Lit()
-		r.Use(llm.ImageURL, url.Start)
-	}
-	if detail.Given() && !detail.Is("auto") {
-		m.Detail = detail.Lit()
-		r.Use(llm.ImageDetail, detail.Start)
-	}
-	return nil
-}
-
-// audioTypes are the media types of the audio formats of this API.
-var audioTypes = map[string]string{"wav": "audio/wav", "mp3": "audio/mpeg"}
-
-func (r reader) inputAudio(p *llm.Part, v, part wire.Value) error {
-	if err := v.Need(wire.Object, part, "input_audio"); err != nil {
-		return err
-	}
-	in := v.Fields()
-	data, format := in.Take("data"), in.Take("format")
-	if err := wire.Base64(data); err != nil {
-		return err
-	}
-	p.Media.Data = data.Lit()
-	if p.Media.MIME = audioTypes[format.String()]; p.Media.MIME == "" {
-		return v.Refuse("the format of the audio must be wav or mp3")
-	}
-	r.Use(llm.AudioInput, v.Start)
-	r.unknown(in)
-	return nil
-}
-
-// file reads a document that is given as data or as the id of a kept file.
-func (r reader) file(m *llm.Media, in *wire.Fields, v wire.Value) error {
-	data, id, name := in.Take("file_data"), in.Take("file_id"), in.Take("filename")
-	m.Name = name.Maybe()
-	switch {
-	case data.Given():
-		mime, lit, inline, err := wire.DataURL(data)
-		if err != nil {
-			return err
-		}
-		if !inline {
-			if err := wire.Base64(data); err != nil {
-				return err
-			}
-			mime, lit = "application/pdf", data.Lit()
-		}
-		m.MIME, m.Data = mime, lit
-		r.Use(llm.DocumentData, data.Start)
-	case id.Given():
-		m.File = id.Lit()
-		r.Use(llm.FileID, id.Start)
-	default:
-		return v.Refuse("a file needs file_data or file_id")
-	}
-	return nil
-}
-
 // assistant reads a turn of the model. Thoughts come first: whoever verifies
 // them wants them before the text and the calls they led to.
 func (r reader) assistant(f *wire.Fields, content wire.Value) ([]llm.Part, error) {
 	parts := r.thoughts(f)
 	if content.Given() {
-		said, err := r.content(content, content)
+		said, err := contents(content, content, r.part)
 		if err != nil {
 			return nil, err
 		}
@@ -337,7 +208,11 @@ func (r reader) assistant(f *wire.Fields, content wire.Value) ([]llm.Part, error
 	if v := f.Take("refusal"); v.Kind() == wire.String {
 		parts = append(parts, llm.Part{Kind: llm.Refusal, Text: v.Lit(), At: v.Start})
 	}
-	for v := range f.Take("tool_calls").Elements() {
+	calls := f.Take("tool_calls")
+	if err := calls.May(wire.Array); err != nil {
+		return nil, err
+	}
+	for v := range calls.Elements() {
 		p, err := r.toolCall(v)
 		if err != nil {
 			return nil, err
@@ -371,18 +246,16 @@ func (r reader) thoughts(f *wire.Fields) []llm.Part {
 	text, short, details := f.Take(reasoningContent), f.Take(reasoningShort), f.Take(reasoningDetails)
 	var parts []llm.Part
 	last := int64(-1)
+	if details.Given() && details.Kind() != wire.Array {
+		r.Use(llm.Unknown, details.Start)
+	}
 	for v := range details.Elements() {
-		in := v.Fields()
-		p := llm.Part{Kind: llm.Thought, At: v.Start, Text: in.Take("text").Maybe()}
-		p.Seal = llm.OpenSeal(in.Take("signature").String())
-		if hidden := llm.OpenSeal(in.Take("data").String()); hidden.Data != "" {
-			p.Seal, p.Seal.Hidden = hidden, true
-		}
-		if p.Seal.Data == "" {
-			p.Seal.Origin = llm.ByText
-		}
-		index, numbered := wire.Int(in.Take("index").Lit())
-		if numbered && index == last && len(parts) > 0 {
+		p, index, numbered := r.thought(v)
+		switch {
+		case p.Text == nil && p.Seal.Data == "":
+			r.Use(llm.Unknown, v.Start) // another gateway's
+			continue
+		case numbered && index == last && len(parts) > 0:
 			whole := &parts[len(parts)-1]
 			whole.Text = wire.Join(nil, whole.Text, p.Text)
 			if p.Seal.Data != "" {
@@ -390,20 +263,44 @@ func (r reader) thoughts(f *wire.Fields) []llm.Part {
 			}
 			continue
 		}
-		if numbered {
+		if last = -1; numbered {
 			last = index
 		}
-		if p.Text != nil || p.Seal.Data != "" {
-			parts = append(parts, p)
+		parts = append(parts, p)
+	}
+	for _, t := range []wire.Value{text, short} { // servers and clients repeat themselves
+		switch {
+		case !t.Given() || t.Is(""):
+		case len(parts) == 0 && t.Kind() == wire.String:
+			parts = []llm.Part{{Kind: llm.Thought, Text: t.Lit(), At: t.Start, Seal: llm.Seal{Origin: llm.ByText}}}
+		case !bytes.Equal(t.Lit(), wire.Join(nil, textsOf(parts, llm.Thought)...)):
+			r.Use(llm.Unknown, t.Start)
 		}
 	}
-	if !text.Given() {
-		text = short
-	}
-	if len(parts) == 0 && text.Kind() == wire.String && wire.Filled(text.Lit()) {
-		parts = []llm.Part{{Kind: llm.Thought, Text: text.Lit(), At: text.Start, Seal: llm.Seal{Origin: llm.ByText}}}
-	}
 	return parts
+}
+
+// thought reads one entry of the details: a thought, or a piece of the one with
+// its index.
+func (r reader) thought(v wire.Value) (p llm.Part, index int64, numbered bool) {
+	f := v.Fields()
+	f.Take("type")
+	p = llm.Part{Kind: llm.Thought, At: v.Start, Seal: llm.Seal{Origin: llm.ByText}}
+	if text := f.Take("text"); text.Kind() == wire.String {
+		p.Text = text.Lit()
+	}
+	for _, name := range []string{"signature", "data"} {
+		sealed := f.Take(name)
+		switch s := llm.OpenSeal(sealed.String()); {
+		case s.Data != "":
+			p.Seal, p.Seal.Hidden = s, name == "data"
+		case sealed.Given():
+			r.Use(llm.Unknown, sealed.Start)
+		}
+	}
+	index, numbered = wire.Int(f.Take("index").Lit())
+	r.unknown(f)
+	return p, index, numbered
 }
 
 func (r reader) toolCall(v wire.Value) (p llm.Part, err error) {
@@ -434,7 +331,11 @@ func (r reader) toolCall(v wire.Value) (p llm.Part, err error) {
 	}
 	if extra := f.Take("extra_content"); extra.Given() {
 		in := extra.Fields()
-		p.Seal = llm.OpenSeal(in.Take("sallyport").String())
+		sealed := in.Take("sallyport")
+		if p.Seal = llm.OpenSeal(sealed.String()); p.Seal.Origin == "" && sealed.Given() {
+			r.Use(llm.Unknown, sealed.Start)
+		}
+		p.Seal.At = extra.Start
 		r.unknown(in)
 	}
 	if p.Call.ID == "" {
@@ -443,25 +344,13 @@ func (r reader) toolCall(v wire.Value) (p llm.Part, err error) {
 	if p.Call.Name == "" {
 		return p, v.Refuse("a tool call needs a name")
 	}
-	r.Use(llm.Tools, v.Start)
+	feature := llm.Tools
+	if p.Call.Free {
+		feature = llm.CustomTools
+	}
+	r.Use(feature, v.Start)
 	r.unknown(f)
 	return p, nil
-}
-
-// callInput takes the arguments of a call out of their string. Models write them,
-// so that they may be empty.
-func callInput(args wire.Value) ([]byte, error) {
-	if err := args.May(wire.String); err != nil {
-		return nil, err
-	}
-	input := wire.Unquote(args.Lit())
-	if len(input) == 0 {
-		return []byte("{}"), nil
-	}
-	if !wire.Valid(input) {
-		return nil, args.Refuse("the arguments of a tool call must be a JSON object")
-	}
-	return input, nil
 }
 
 func (r reader) toolMessage(f *wire.Fields, content, v wire.Value) ([]llm.Part, error) {
@@ -472,7 +361,7 @@ func (r reader) toolMessage(f *wire.Fields, content, v wire.Value) ([]llm.Part, 
 	p := llm.Part{Kind: llm.ToolResult, At: v.Start}
 	p.Result.ID = id.String()
 	var err error
-	if p.Result.Parts, err = r.content(content, v); err != nil {
+	if p.Result.Parts, err = contents(content, v, r.part); err != nil {
 		return nil, err
 	}
 	for _, in := range p.Result.Parts {
@@ -484,7 +373,11 @@ func (r reader) toolMessage(f *wire.Fields, content, v wire.Value) ([]llm.Part, 
 }
 
 func (r reader) chatTools(top *wire.Fields) error {
-	for v := range top.Take("tools").Elements() {
+	tools := top.Take("tools")
+	if err := tools.May(wire.Array); err != nil {
+		return err
+	}
+	for v := range tools.Elements() {
 		f := v.Fields()
 		t := llm.Tool{At: v.Start}
 		typ := f.Take("type")
@@ -500,10 +393,14 @@ func (r reader) chatTools(top *wire.Fields) error {
 			}
 			r.unknown(in)
 		case "custom":
-			in := f.Take("custom").Fields()
-			t.Name, t.Description, t.Free = in.Take("name").String(), in.Take("description").Maybe(), true
-			t.Grammar = in.Take("format").Maybe()
-			r.Use(llm.CustomTools, v.Start)
+			custom := f.Take("custom")
+			if err := custom.Need(wire.Object, v, "custom"); err != nil {
+				return err
+			}
+			in := custom.Fields()
+			if err := r.customTool(&t, in, custom, "grammar"); err != nil {
+				return err
+			}
 			r.unknown(in)
 		default:
 			r.Use(llm.HostedTools, v.Start)
@@ -516,82 +413,12 @@ func (r reader) chatTools(top *wire.Fields) error {
 	if err := r.choice(top.Take("tool_choice"), "function"); err != nil {
 		return err
 	}
-	serial := top.Take("parallel_tool_calls")
-	if err := serial.May(wire.Bool); err != nil {
-		return err
-	}
-	if serial.Given() && !wire.True(serial.Lit()) && len(r.Tools) > 0 {
-		r.Choice.Serial = true
-		r.Use(llm.SerialTools, serial.Start)
-	}
 	for _, name := range []string{"functions", "function_call"} {
 		if v := top.Take(name); v.Given() {
 			r.Use(llm.ForeignPart, v.Start)
 		}
 	}
-	return nil
-}
-
-// function reads the description of a function.
-func (r reader) function(t *llm.Tool, in *wire.Fields, v wire.Value) error {
-	name, schema := in.Take("name"), in.Take("parameters")
-	if err := name.Need(wire.String, v, "name"); err != nil {
-		return err
-	}
-	if err := schema.May(wire.Object); err != nil {
-		return err
-	}
-	t.Name, t.Schema = name.String(), schema.Maybe()
-	t.Description = in.Take("description").Maybe()
-	if strict := in.Take("strict"); wire.True(strict.Lit()) {
-		t.Strict = strict.Lit()
-		r.Use(llm.ToolStrict, strict.Start)
-	}
-	r.Use(llm.Tools, t.At)
-	return nil
-}
-
-// choice reads tool_choice. nested is the member that holds the name of a named
-// function, or "" when the name stands beside the type.
-func (r reader) choice(v wire.Value, nested string) error {
-	switch v.Kind() {
-	case wire.Absent, wire.Null:
-		return nil
-	case wire.String:
-		modes := map[string]llm.ChoiceMode{"auto": llm.ChoiceAuto, "none": llm.ChoiceNone, "required": llm.ChoiceAny, "any": llm.ChoiceAny}
-		mode, known := modes[v.String()]
-		if !known {
-			return v.Refuse("tool_choice must be one of none, auto, required, or name a tool")
-		}
-		if r.Choice.Mode = mode; mode != llm.ChoiceAuto {
-			r.Use(llm.ToolChoice, v.Start)
-		}
-		return nil
-	case wire.Object:
-	default:
-		return v.Refuse("tool_choice must be a string or an object")
-	}
-	f := v.Fields()
-	typ := f.Take("type").String()
-	in := f
-	switch {
-	case typ == "allowed_tools":
-		r.Use(llm.AllowedTools, v.Start)
-		return nil
-	case typ != "function" && typ != "custom":
-		r.Use(llm.HostedTools, v.Start)
-		return nil
-	case nested != "":
-		in = f.Take(typ).Fields()
-	}
-	name := in.Take("name")
-	if err := name.Need(wire.String, v, "name"); err != nil {
-		return err
-	}
-	defer r.unknown(f)
-	r.Choice = llm.Choice{Mode: llm.ChoiceNamed, Name: name.String(), Free: typ == "custom"}
-	r.Use(llm.ToolChoice, v.Start)
-	return nil
+	return r.parallel(top)
 }
 
 func (r reader) chatFormat(top *wire.Fields) error {
@@ -614,35 +441,6 @@ func (r reader) chatFormat(top *wire.Fields) error {
 		return r.format(typ, in, nested)
 	}
 	return r.format(typ, f, v)
-}
-
-// format reads the form of the answer; in holds the members of a schema.
-func (r reader) format(typ wire.Value, in *wire.Fields, v wire.Value) error {
-	switch typ.String() {
-	case "text":
-	case "json_object":
-		r.Format.Kind = llm.FormatJSON
-		r.Use(llm.JSONObject, v.Start)
-	case "json_schema":
-		schema := in.Take("schema")
-		if err := schema.Need(wire.Object, v, "schema"); err != nil {
-			return err
-		}
-		name, description := in.Take("name"), in.Take("description")
-		r.Format = llm.Format{
-			Kind: llm.FormatSchema, Schema: schema.Lit(), Name: name.Maybe(), Description: description.Maybe(),
-			Strict: in.Take("strict").Maybe(),
-		}
-		for _, v := range []wire.Value{name, description} {
-			if v.Given() {
-				r.Use(llm.SchemaName, v.Start)
-			}
-		}
-		r.Use(llm.JSONSchema, v.Start)
-	default:
-		return v.Refuse("the type of the format must be one of text, json_object, json_schema")
-	}
-	return nil
 }
 
 func (r reader) stop(top *wire.Fields) error {
@@ -679,15 +477,6 @@ func (r reader) effort(top *wire.Fields) error {
 	return nil
 }
 
-// level reads how much to think, in this API's words.
-func (r reader) level(v wire.Value) {
-	r.Thinking.Mode, r.Thinking.Level = llm.ThinkingByLevel, llm.Level(v.String())
-	if r.Thinking.Level == llm.LevelNone {
-		r.Thinking.Mode = llm.ThinkingOff
-	}
-	r.Use(llm.Effort, v.Start)
-}
-
 // extras reads what only this format has.
 func (r reader) extras(top *wire.Fields) error {
 	for _, p := range []struct {
@@ -709,7 +498,11 @@ func (r reader) extras(top *wire.Fields) error {
 	if v := top.Take("top_logprobs"); v.Int() > 0 {
 		r.Use(llm.Logprobs, v.Start)
 	}
-	for v := range top.Take("modalities").Elements() {
+	modalities := top.Take("modalities")
+	if err := modalities.May(wire.Array); err != nil {
+		return err
+	}
+	for v := range modalities.Elements() {
 		if !v.Is("text") {
 			r.Use(llm.MediaOutput, v.Start)
 		}

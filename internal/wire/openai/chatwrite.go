@@ -12,7 +12,7 @@ var chatCarries = llm.Set(
 	llm.Tools, llm.CustomTools, llm.ToolChoice, llm.SerialTools, llm.ToolMedia, llm.JSONObject, llm.JSONSchema,
 	llm.StopSequences, llm.Choices, llm.ImageData, llm.ImageURL, llm.AudioInput, llm.DocumentData,
 	llm.MaxTokens, llm.Temperature, llm.TopP, llm.Seed, llm.Penalties, llm.LogitBias, llm.Effort, llm.ThinkingBudget,
-	llm.SealedThinking, llm.Verbosity, llm.Prediction, llm.CacheKey, llm.SchemaName, llm.ToolStrict, llm.ImageDetail, llm.Names,
+	llm.SealedThinking, llm.Verbosity, llm.Prediction, llm.CacheKey, llm.SchemaName, llm.ToolStrict, llm.ToolGrammar, llm.ImageDetail, llm.Names,
 	llm.User, llm.Metadata, llm.ServiceTier,
 )
 
@@ -25,6 +25,13 @@ type writer struct {
 }
 
 func (w *writer) lose(f llm.Feature, at int) { w.lost = append(w.lost, llm.Use{Feature: f, At: at}) }
+
+// loseSeal notes that what another provider attached to a call has no place here.
+func (w *writer) loseSeal(s llm.Seal) {
+	if s.Origin != "" {
+		w.lose(llm.SealedThinking, s.At)
+	}
+}
 
 // writeChat implements wire.Format.Write for chat completions.
 func writeChat(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
@@ -173,7 +180,7 @@ func (w *writer) part(p llm.Part) {
 		w.StrMember("type", "input_audio").Key("input_audio").Open().Key("data").Lit(m.Data).StrMember("format", format).Close()
 	case llm.Document:
 		if m.Plain != nil {
-			w.StrMember("type", "text").Key("text").Lit(m.Plain)
+			w.StrMember("type", "text").Key("text").Lit(plain(m))
 			break
 		}
 		w.StrMember("type", "file").Key("file").Open()
@@ -188,6 +195,14 @@ func (w *writer) part(p llm.Part) {
 		w.StrMember("type", "text").Key("text").Lit(p.Text)
 	}
 	w.Close()
+}
+
+// plain is a document that is text, below its title.
+func plain(m llm.Media) llm.Lit {
+	if m.Name == nil {
+		return m.Plain
+	}
+	return wire.Join(nil, m.Name, wire.Quote("\n\n"), m.Plain)
 }
 
 // dataURL is the medium as a string literal of a data URL.
@@ -208,6 +223,7 @@ func (w *writer) assistant(m llm.Message) {
 			refusals = append(refusals, p.Text)
 		case llm.ToolCall:
 			calls++
+			w.loseSeal(p.Seal)
 		case llm.Thought:
 			if p.Seal.Origin != llm.ByText || p.Text == nil {
 				w.lose(llm.SealedThinking, p.At)
@@ -216,7 +232,12 @@ func (w *writer) assistant(m llm.Message) {
 			thoughts = append(thoughts, p.Text)
 		}
 	}
-	if len(texts)+len(refusals)+calls == 0 {
+	if len(texts)+len(refusals)+calls == 0 { // no message without any
+		for _, p := range m.Parts {
+			if p.Seal.Origin == llm.ByText && p.Text != nil {
+				w.lose(llm.SealedThinking, p.At)
+			}
+		}
 		return
 	}
 	w.Open().StrMember("role", "assistant").Key("content")
@@ -245,7 +266,7 @@ func (w *writer) assistant(m llm.Message) {
 
 func (w *writer) call(c llm.Call) {
 	w.Open().StrMember("id", c.ID)
-	if c.Free && w.target.Carries.Has(llm.CustomTools) {
+	if c.Free {
 		w.StrMember("type", "custom").Key("custom").Open().StrMember("name", c.Name).Key("input").Text(c.Input).Close()
 	} else {
 		w.StrMember("type", "function").Key("function").Open().StrMember("name", c.Name).Key("arguments").Text(c.Input).Close()
@@ -262,7 +283,11 @@ func (w *writer) tools() {
 		w.Open()
 		if t.Free {
 			w.StrMember("type", "custom").Key("custom").Open().StrMember("name", t.Name)
-			w.Member("description", t.Description).Member("format", t.Grammar)
+			w.Member("description", t.Description)
+			if t.Grammar.Definition != nil {
+				w.Key("format").Open().StrMember("type", "grammar").Key("grammar").Open()
+				w.Key("syntax").Lit(t.Grammar.Syntax).Key("definition").Lit(t.Grammar.Definition).Close().Close()
+			}
 		} else {
 			w.StrMember("type", "function").Key("function").Open().StrMember("name", t.Name)
 			w.Member("description", t.Description).Member("parameters", t.Schema)
@@ -370,14 +395,19 @@ func (w *writer) leastLevel() llm.Level {
 // the service answers either with 400 (platform.openai.com, guides/reasoning).
 func fit(model string, carried llm.Features) llm.Features {
 	name := model[strings.LastIndexByte(model, '/')+1:]
-	thinks := len(name) > 1 && name[0] == 'o' && name[1] >= '1' && name[1] <= '9' ||
-		strings.HasPrefix(name, "gpt-5") && !strings.HasPrefix(name, "gpt-5-chat")
 	plain := strings.HasPrefix(name, "gpt-3") || strings.HasPrefix(name, "gpt-4") || strings.HasPrefix(name, "chatgpt-") || strings.HasPrefix(name, "gpt-5-chat")
 	switch {
-	case thinks:
+	case thinks(model):
 		return carried.Without(llm.Temperature, llm.TopP, llm.Penalties, llm.LogitBias, llm.TopK, llm.StopSequences)
 	case plain:
-		return carried.Without(llm.Effort, llm.ThinkingBudget, llm.Verbosity)
+		return carried.Without(llm.Effort, llm.ThinkingBudget, llm.ThinkingSummary, llm.Verbosity)
 	}
 	return carried
+}
+
+// thinks reports whether a model of the vendor thinks.
+func thinks(model string) bool {
+	name := model[strings.LastIndexByte(model, '/')+1:]
+	return len(name) > 1 && name[0] == 'o' && name[1] >= '1' && name[1] <= '9' ||
+		strings.HasPrefix(name, "gpt-5") && !strings.HasPrefix(name, "gpt-5-chat")
 }

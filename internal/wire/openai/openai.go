@@ -132,3 +132,12 @@ func Chat() wire.Format {
 		Encode: func(a wire.Answering) wire.Encoder { return &chatEncoder{to: a, model: a.Model} },
 	}
 }
+
+// Responses is how responses are translated.
+func Responses() wire.Format {
+	return wire.Format{
+		Endpoint: wire.Responses, Carries: responsesCarries, Fit: fit, Read: readResponses, Write: writeResponses,
+		Decode: func() wire.Decoder { return &responsesDecoder{} },
+		Encode: func(a wire.Answering) wire.Encoder { return &responsesEncoder{to: a, model: a.Model} },
+	}
+}
