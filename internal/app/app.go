@@ -183,7 +183,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.gateway = gateway.New(gateway.Config{
 		Auth: a.auth, Journal: a.journal, Ledger: a.ledger, Keep: a.keep,
 		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}},
-		Formats:  []wire.Format{openai.Chat(), openai.Responses(), anthropic.Format()},
+		Formats:  []wire.Format{openai.Chat(), openai.Responses(), openai.Compact(), anthropic.Format()},
 		Logger:   a.log, Registerer: a.registry, Instance: instance, TrustProxy: a.config.BehindProxy, SkipHashes: a.skipHashes(),
 	}, p.snapshot)
 	a.console = a.newConsole()

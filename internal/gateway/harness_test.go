@@ -167,7 +167,7 @@ func newRig(t testing.TB, p plan) *rig {
 	cfg := gateway.Config{
 		Auth: r.auth, Journal: r.journal, Ledger: r.ledger, Keep: credentials.keep,
 		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}},
-		Formats:  []wire.Format{openai.Chat(), openai.Responses(), anthropic.Format()},
+		Formats:  []wire.Format{openai.Chat(), openai.Responses(), openai.Compact(), anthropic.Format()},
 		Logger:   logger, Registerer: r.metrics, Instance: "instance0000",
 	}
 	if p.config != nil {

@@ -40,6 +40,7 @@ type endpoint struct {
 var table = []endpoint{
 	{wire.Chat, generate, upstream.OpenAI, http.MethodPost, "/chat/completions", "/chat/completions"},
 	{wire.Responses, generate, upstream.OpenAI, http.MethodPost, "/responses", "/responses"},
+	{wire.Compact, generate, upstream.OpenAI, http.MethodPost, "/responses/compact", "/responses/compact"},
 	{wire.Embeddings, embed, upstream.OpenAI, http.MethodPost, "/embeddings", "/embeddings"},
 	{wire.Messages, generate, upstream.Anthropic, http.MethodPost, "/messages", "/messages"},
 	{wire.CountTokens, count, upstream.Anthropic, http.MethodPost, "/messages/count_tokens", "/messages/count_tokens"},
@@ -55,23 +56,13 @@ var table = []endpoint{
 // principal; without one each request authenticates itself.
 func (g *Gateway) routes(as *identity.Principal) http.Handler {
 	mux := http.NewServeMux()
-	allowed := map[string]string{} // methods by path
+	byPattern := map[string]endpoint{}
 	for _, e := range table {
-		if allowed[e.path] != "" {
-			allowed[e.path] += ", "
-		}
-		allowed[e.path] += e.method
-	}
-	for _, e := range table {
-		h := g.handle(e, as)
-		methods := allowed[e.path]
 		for _, prefix := range []string{"", "/v1"} {
-			mux.Handle(e.method+" "+prefix+e.path, h)
-			if methods != "" {
-				mux.Handle(prefix+e.path, g.refuse(e, as, fault.MethodNotAllowed, methods))
-			}
+			pattern := e.method + " " + prefix + e.path
+			byPattern[pattern] = e
+			mux.Handle(pattern, g.handle(e, as))
 		}
-		allowed[e.path] = ""
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -79,8 +70,24 @@ func (g *Gateway) routes(as *identity.Principal) http.Handler {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
-	nowhere := g.refuse(endpoint{name: wire.Chat, speaks: upstream.OpenAI}, as, fault.NotFound, "")
-	mux.Handle("/", nowhere)
+	unknown := endpoint{name: wire.Chat, speaks: upstream.OpenAI}
+	nowhere := g.refuse(unknown, as, fault.NotFound, "")
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		e, allow := unknown, ""
+		for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodDelete} {
+			other := *r
+			other.Method = method
+			_, pattern := mux.Handler(&other)
+			if known, ok := byPattern[pattern]; ok {
+				e, allow = known, strings.TrimPrefix(allow+", "+method, ", ")
+			}
+		}
+		if allow == "" {
+			nowhere.ServeHTTP(w, r)
+			return
+		}
+		g.refuse(e, as, fault.MethodNotAllowed, allow).ServeHTTP(w, r)
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if plainPath(r.URL.EscapedPath()) {
 			mux.ServeHTTP(w, r)

@@ -45,7 +45,7 @@ var references = wire.NewGuard("previous_response_id", "conversation", "backgrou
 
 // recall finds out what a request of the Responses API refers to.
 func (x *Exchange) recall() error {
-	if x.endpoint.name != wire.Responses {
+	if x.endpoint.name != wire.Responses && x.endpoint.name != wire.Compact {
 		return nil
 	}
 	b := x.body.bytes
@@ -164,7 +164,7 @@ func keeps(u *upstream.Upstream) bool { return u.Kind == upstream.OpenAI && u.Of
 // it has ended: the next request may follow at once. A turn that cannot be kept
 // does not take the answer away; what names it later is told that it is not there.
 func (x *Exchange) leave(a *attempt, object []byte) {
-	if x.turns == nil || len(object) == 0 {
+	if x.turns == nil || x.endpoint.name != wire.Responses || len(object) == 0 {
 		return
 	}
 	v := wire.Root(object).Fields()

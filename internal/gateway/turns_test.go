@@ -131,3 +131,39 @@ func TestTurnsNotToBeKept(t *testing.T) {
 		t.Errorf("the broken answer %q is kept", first.Response.ID)
 	}
 }
+
+// TestCompact: where the upstream has no compaction, its model's summary stands
+// for the conversation, and a later request is answered with it in mind.
+func TestCompact(t *testing.T) {
+	r := newRig(t, plan{tap: true})
+	for _, model := range []string{fast, claude} {
+		up := map[string]*tap{fast: r.taps[oa], claude: r.taps[an]}[model]
+		got := r.post(t, "/v1/responses/compact", `{"model":`+quote(model)+`,"input":[{"role":"user","content":"one nonce-c1"},{"role":"assistant","content":"two"}]}`)
+		if sent := up.take(t); !strings.Contains(string(sent.body), "nonce-c1") || !strings.Contains(string(sent.body), "Summarize") {
+			t.Errorf("%s: the upstream received %s", model, sent.body)
+		}
+		var compaction struct {
+			ID, Object string
+			Created    int64 `json:"created_at"`
+			Output     []json.RawMessage
+			Usage      struct {
+				Output int64 `json:"output_tokens"`
+			}
+		}
+		unmarshal(t, got.body, &compaction)
+		if got.status != http.StatusOK || compaction.Object != "response.compaction" || compaction.ID == "" || compaction.Created == 0 || len(compaction.Output) != 1 || compaction.Usage.Output == 0 {
+			t.Fatalf("%s: %d %s", model, got.status, got.body)
+		}
+		other := map[string]string{fast: claude, claude: fast}[model]
+		next := r.post(t, "/v1/responses", `{"model":`+quote(other)+`,"store":false,"input":[`+string(compaction.Output[0])+`,{"role":"user","content":"go on"}]}`)
+		up = map[string]*tap{fast: r.taps[oa], claude: r.taps[an]}[other]
+		sent := up.take(t)
+		if other == claude && (next.status != http.StatusOK || !strings.Contains(string(sent.body), "Summary of the conversation so far") || !strings.Contains(string(sent.body), "digest:")) {
+			t.Errorf("%d: %s became %s", next.status, compaction.Output[0], sent.body)
+		}
+		r.outcome(t, got)
+	}
+	f := formatNamed("responses")
+	f.isFault(t, r.post(t, "/v1/responses/compact", `{"input":"x"}`), fault.BadRequest)
+	f.isFault(t, r.post(t, "/v1/responses", `{"model":"claude","input":[{"type":"compaction","encrypted_content":"gAAAA"},{"role":"user","content":"x"}]}`), fault.NotCarried)
+}

@@ -10,7 +10,8 @@ const (
 	ByAnthropic Origin = "anthropic"
 	ByOpenAI    Origin = "openai"
 	ByGemini    Origin = "gemini"
-	ByText      Origin = "text" // a server that tells thoughts as plain text; nothing is sealed
+	BySummary   Origin = "summary" // Sallyport's own: a conversation in the words of some model
+	ByText      Origin = "text"    // a server that tells thoughts as plain text; nothing is sealed
 )
 
 // Seal is what a provider attached to thinking, or to a call, so that it

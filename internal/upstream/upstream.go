@@ -140,9 +140,13 @@ func (u *Upstream) Official() bool {
 	return u.Kind == OpenAI && u.Host() == "api.openai.com" || u.Kind == Anthropic && u.Host() == "api.anthropic.com"
 }
 
-// Serves reports whether the upstream serves an endpoint of its API.
+// Serves reports whether the upstream serves an endpoint of its API. Without a list
+// it serves all; but compactions only their inventor does.
 func (u *Upstream) Serves(ep wire.Endpoint) bool {
-	return u.Endpoints == nil || slices.Contains(u.Endpoints, ep)
+	if u.Endpoints == nil {
+		return ep != wire.Compact || u.Official()
+	}
+	return slices.Contains(u.Endpoints, ep)
 }
 
 // Close closes idle connections; running requests go on.

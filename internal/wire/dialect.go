@@ -16,6 +16,7 @@ type Endpoint string
 const (
 	Chat        Endpoint = "chat"         // OpenAI POST /v1/chat/completions
 	Responses   Endpoint = "responses"    // OpenAI POST /v1/responses
+	Compact     Endpoint = "compact"      // OpenAI POST /v1/responses/compact
 	Embeddings  Endpoint = "embeddings"   // OpenAI POST /v1/embeddings
 	Messages    Endpoint = "messages"     // Anthropic POST /v1/messages
 	CountTokens Endpoint = "count_tokens" // Anthropic POST /v1/messages/count_tokens

@@ -20,7 +20,7 @@ var _ wire.Dialect = Dialect{}
 // dialect.
 func (Dialect) Follow(call *wire.Call) wire.Follower {
 	switch call.Endpoint {
-	case wire.Responses:
+	case wire.Responses, wire.Compact:
 		return &responses{}
 	case wire.Embeddings:
 		return &embeddings{}

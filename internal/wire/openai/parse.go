@@ -67,6 +67,9 @@ func (Dialect) Parse(ep wire.Endpoint, body []byte, lim wire.Limits) (*wire.Call
 		err = r.chat(p)
 	case wire.Responses:
 		err = r.responses(c)
+	case wire.Compact:
+		c.Stream = false
+		err = r.responses(c)
 	case wire.Embeddings:
 		c.Stream = false
 		if k := wire.KindOf(r.lit(input)); k == wire.Absent || k == wire.Null {

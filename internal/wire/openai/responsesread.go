@@ -113,6 +113,8 @@ func (r reader) item(v wire.Value) (err error) {
 		err = r.callItem(f, v, kind == "custom_tool_call")
 	case "function_call_output", "custom_tool_call_output":
 		err = r.resultItem(f, v)
+	case "compaction":
+		r.compactionItem(f, v)
 	case "item_reference":
 		r.Use(llm.StoredState, v.Start)
 		return nil
