@@ -36,6 +36,7 @@ const (
 	firstTuning // not a feature: those from here on tune
 
 	// The features that tune an answer, its price or its bookkeeping.
+	OfferedTools
 	MaxTokens
 	Temperature
 	TopP
@@ -71,7 +72,7 @@ const (
 var featureTexts = [NumFeatures]struct{ name, about string }{
 	Tools:           {"tools", "functions that the client runs"},
 	CustomTools:     {"custom_tools", "tools whose input is free text"},
-	HostedTools:     {"hosted_tools", "tools that the provider runs"},
+	HostedTools:     {"hosted_tools", "tools that the provider runs, demanded or alone"},
 	ToolChoice:      {"tool_choice", "a demand to use tools, none, or a certain one"},
 	AllowedTools:    {"allowed_tools", "a choice limited to a list of tools"},
 	SerialTools:     {"serial_tools", "at most one call in an answer"},
@@ -93,6 +94,7 @@ var featureTexts = [NumFeatures]struct{ name, about string }{
 	Citations:       {"citations", "answers that name their sources"},
 	StoredState:     {"stored_state", "turns, prompts or caches that the provider keeps"},
 	ForeignPart:     {"foreign_part", "a part of a message that only its own format knows"},
+	OfferedTools:    {"offered_tools", "tools that the provider runs, offered beside the client's own and not demanded"},
 	MaxTokens:       {"max_tokens", "a bound on the answer's length"},
 	Temperature:     {"temperature", "randomness"},
 	TopP:            {"top_p", "nucleus"},

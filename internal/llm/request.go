@@ -21,6 +21,7 @@ type Request struct {
 	Thinking Thinking
 	Options  [NumFeatures]Lit // values that are spelled alike everywhere, by feature; nil when absent
 	Penalty  Penalty
+	Hosted   []int // byte offsets of the tools that the provider runs
 	Uses     []Use // every place that asks for a feature, in the order found
 }
 
@@ -37,10 +38,24 @@ func (r *Request) Asks(f Feature) bool {
 	return false
 }
 
+// UseHosted notes the tools that the provider runs, once all tools and the choice
+// among them are known. Beside tools of the client's own, with none demanded, the
+// model can do its work without them, as an agent does that searches the web now
+// and then; alone or demanded they are what the request is about.
+func (r *Request) UseHosted() {
+	feature := OfferedTools
+	if len(r.Tools) == 0 || r.Choice.Mode == ChoiceAny || r.Asks(HostedTools) {
+		feature = HostedTools
+	}
+	for _, at := range r.Hosted {
+		r.Use(feature, at)
+	}
+}
+
 // Offers reports whether the model may call a tool of the name. Tools that the
 // provider runs are not told apart.
 func (r *Request) Offers(name string) bool {
-	return r.Asks(HostedTools) || slices.ContainsFunc(r.Tools, func(t Tool) bool { return t.Name == name })
+	return len(r.Hosted) > 0 || r.Asks(HostedTools) || slices.ContainsFunc(r.Tools, func(t Tool) bool { return t.Name == name })
 }
 
 // Lost lists the uses that a target with the features carried cannot express.

@@ -42,6 +42,7 @@ func read(body []byte) (*llm.Request, error) {
 			return nil, err
 		}
 	}
+	r.UseHosted()
 	r.unknown(top)
 	return r.Request, wire.CheckResults(body, r.Request)
 }
@@ -297,7 +298,7 @@ func (r reader) tools(top *wire.Fields) error {
 	for v := range tools.Elements() {
 		f := v.Fields()
 		if typ := f.Take("type"); typ.Given() && !typ.Is("custom") {
-			r.Use(llm.HostedTools, v.Start)
+			r.Hosted = append(r.Hosted, v.Start)
 			continue
 		}
 		t := llm.Tool{At: v.Start}

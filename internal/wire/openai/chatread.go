@@ -43,6 +43,7 @@ func readChat(body []byte) (*llm.Request, error) {
 			return nil, err
 		}
 	}
+	r.UseHosted()
 	r.unknown(top)
 	return r.Request, wire.CheckResults(body, r.Request)
 }
@@ -403,7 +404,7 @@ func (r reader) chatTools(top *wire.Fields) error {
 			}
 			r.unknown(in)
 		default:
-			r.Use(llm.HostedTools, v.Start)
+			r.Hosted = append(r.Hosted, v.Start)
 			continue
 		}
 		t.Cache = r.cacheControl(f)

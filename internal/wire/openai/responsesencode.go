@@ -2,7 +2,6 @@ package openai
 
 import (
 	"cmp"
-	"slices"
 	"strconv"
 
 	"sallyport/internal/fault"
@@ -368,46 +367,44 @@ type member struct {
 	lit  llm.Lit
 }
 
-// echoed are the members of a response object that repeat the request's, with what
-// stands for those that it lacks. Most are required (openresponses.org, schema
-// ResponseResource).
-var echoed = []member{
-	{"instructions", nil},
-	{"max_output_tokens", nil},
-	{"max_tool_calls", nil},
-	{"metadata", llm.Lit(`{}`)},
-	{"parallel_tool_calls", llm.Lit(`true`)},
-	{"prompt_cache_key", nil},
-	{"safety_identifier", nil},
-	{"temperature", llm.Lit(`1`)},
-	{"tool_choice", llm.Lit(`"auto"`)},
-	{"top_p", llm.Lit(`1`)},
-	{"user", nil},
-}
-
-// constant are those that are the same for every answer from another format:
-// nothing is kept, cut or run in the background.
-var constant = []member{
-	{"background", llm.Lit(`false`)},
-	{"completed_at", nil},
-	{"frequency_penalty", llm.Lit(`0`)},
-	{"presence_penalty", llm.Lit(`0`)},
-	{"previous_response_id", nil},
-	{"service_tier", llm.Lit(`"default"`)},
-	{"store", llm.Lit(`false`)},
-	{"top_logprobs", llm.Lit(`0`)},
-	{"truncation", llm.Lit(`"disabled"`)},
+// settings are the members of a response object that do not depend on the answer:
+// the request's own where they repeat it, with what stands for those that it lacks.
+// Most are required (openresponses.org, schema ResponseResource).
+var settings = []struct {
+	member
+	repeats bool
+}{
+	{member{"background", llm.Lit(`false`)}, false},
+	{member{"completed_at", nil}, false},
+	{member{"frequency_penalty", llm.Lit(`0`)}, false},
+	{member{"presence_penalty", llm.Lit(`0`)}, false},
+	{member{"previous_response_id", nil}, true},
+	{member{"service_tier", llm.Lit(`"default"`)}, false},
+	{member{"store", llm.Lit(`true`)}, true},
+	{member{"top_logprobs", llm.Lit(`0`)}, false},
+	{member{"truncation", llm.Lit(`"disabled"`)}, false},
+	{member{"instructions", nil}, true},
+	{member{"max_output_tokens", nil}, true},
+	{member{"max_tool_calls", nil}, true},
+	{member{"metadata", llm.Lit(`{}`)}, true},
+	{member{"parallel_tool_calls", llm.Lit(`true`)}, true},
+	{member{"prompt_cache_key", nil}, true},
+	{member{"safety_identifier", nil}, true},
+	{member{"temperature", llm.Lit(`1`)}, true},
+	{member{"tool_choice", llm.Lit(`"auto"`)}, true},
+	{member{"top_p", llm.Lit(`1`)}, true},
+	{member{"user", nil}, true},
 }
 
 // echo makes the members that repeat a request.
 func echo(body []byte) []member {
-	all := slices.Clone(constant)
+	var all []member
 	top := wire.Root(body).Fields()
-	for _, m := range echoed {
-		if v := top.Take(m.name); v.Given() {
+	for _, m := range settings {
+		if v := top.Take(m.name); m.repeats && v.Given() {
 			m.lit = v.Lit()
 		}
-		all = append(all, m)
+		all = append(all, m.member)
 	}
 	tools := wire.NewBuilder(nil).List()
 	for v := range top.Take("tools").Elements() {

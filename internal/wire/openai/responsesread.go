@@ -12,7 +12,6 @@ var responsesOptions = []option{
 	{"top_p", llm.TopP, wire.Number, false},
 	{"prompt_cache_key", llm.CacheKey, wire.String, false},
 	{"metadata", llm.Metadata, wire.Object, false},
-	{"store", llm.Store, wire.Bool, false},
 	{"service_tier", llm.ServiceTier, wire.String, false},
 	{"user", llm.User, wire.String, true},
 	{"safety_identifier", llm.User, wire.String, false}, // what user became
@@ -27,7 +26,10 @@ func readResponses(body []byte) (*llm.Request, error) {
 	top := wire.Root(body).Fields()
 	r.Model = top.Take("model").String()
 	r.Stream = wire.True(top.Take("stream").Lit())
-	top.Take("stream_options") // obfuscation of the client's own stream
+	top.Take("stream_options")                                   // obfuscation of the client's own stream
+	if store := top.Take("store"); store.May(wire.Bool) != nil { // Sallyport itself keeps the answer or does not
+		return nil, store.May(wire.Bool)
+	}
 	if err := r.options(top, responsesOptions); err != nil {
 		return nil, err
 	}
@@ -37,6 +39,7 @@ func readResponses(body []byte) (*llm.Request, error) {
 			return nil, err
 		}
 	}
+	r.UseHosted()
 	r.unknown(top)
 	if r.Asks(llm.StoredState) {
 		return r.Request, nil // the calls may stand where only the provider knows them
@@ -399,7 +402,7 @@ func (r reader) toolList(list wire.Value, space string) error {
 		case typ.Is("namespace") && space == "":
 			err = r.namespace(f, v)
 		default:
-			r.Use(llm.HostedTools, v.Start)
+			r.Hosted = append(r.Hosted, v.Start)
 			continue
 		}
 		if err != nil {
