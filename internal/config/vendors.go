@@ -23,7 +23,7 @@ type vendor struct {
 var vendors = []vendor{
 	{"openai", OpenAI, "https://api.openai.com/v1", "api.openai.com", "openai", "OPENAI_API_KEY"},
 	{"anthropic", Anthropic, "https://api.anthropic.com/v1", "api.anthropic.com", "anthropic", "ANTHROPIC_API_KEY"},
-	{"gemini", OpenAI, "https://generativelanguage.googleapis.com/v1beta/openai", "generativelanguage.googleapis.com", "google", "GEMINI_API_KEY"},
+	{"gemini", Gemini, "https://generativelanguage.googleapis.com/v1beta", "generativelanguage.googleapis.com", "google", "GEMINI_API_KEY"},
 	{"mistral", OpenAI, "https://api.mistral.ai/v1", "api.mistral.ai", "mistral", "MISTRAL_API_KEY"},
 	{"deepseek", OpenAI, "https://api.deepseek.com/v1", "api.deepseek.com", "deepseek", "DEEPSEEK_API_KEY"},
 	{"xai", OpenAI, "https://api.x.ai/v1", "api.x.ai", "xai", "XAI_API_KEY"},

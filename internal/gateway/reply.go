@@ -27,6 +27,7 @@ type reply struct {
 	inserts []wire.Edit // what Sallyport added to the upstream's bytes, by offset into them
 	broken  bool        // the client cannot be written to any more
 	beat    *time.Timer // of heartbeats; nil when there are none
+	array   *array      // turns events into what the client gets; nil when it gets events
 }
 
 func newReply(w http.ResponseWriter, d wire.Dialect, name wire.Endpoint, id string) *reply {
@@ -80,14 +81,18 @@ func (p *reply) stream(status int, b []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.begun {
-		streamHeader(p.w.Header())
+		p.streamHeader()
 	}
 	p.begin(status)
-	return p.write(b) && p.flush()
+	return p.write(p.array.elements(b)) && p.flush()
 }
 
-func streamHeader(h http.Header) {
+func (p *reply) streamHeader() {
+	h := p.w.Header()
 	h["Content-Type"] = []string{"text/event-stream; charset=utf-8"}
+	if p.array != nil {
+		h["Content-Type"] = []string{"application/json; charset=utf-8"}
+	}
 	h["X-Accel-Buffering"] = []string{"no"}
 }
 
@@ -96,6 +101,7 @@ func (p *reply) write(b []byte) bool {
 	if p.broken || p.ended {
 		return false
 	}
+	p.array.sent(b)
 	n, err := p.w.Write(b)
 	p.written += int64(n)
 	p.broken = err != nil
@@ -119,7 +125,7 @@ func (p *reply) fault(e *fault.Error) (frame []byte) {
 	}
 	if p.begun {
 		frame = p.dialect.Fault(p.name, e, p.id, true)
-		p.write(frame)
+		p.write(p.array.last(frame))
 		p.flush()
 		p.ended = true
 		return frame
@@ -157,7 +163,7 @@ func (p *reply) keepAlive(interval time.Duration) {
 			return
 		}
 		if !p.begun {
-			streamHeader(p.w.Header())
+			p.streamHeader()
 		}
 		p.begin(http.StatusOK)
 		frame := p.dialect.Heartbeat(p.name)

@@ -311,7 +311,7 @@ func TestTranslates(t *testing.T) {
 	for _, c := range crossings() {
 		for name, body := range c.bodies() {
 			t.Run(c.name+" "+name, func(t *testing.T) {
-				got := r.do(t, call{path: c.path, body: body})
+				got := r.do(t, call{path: c.at(c.model), body: body})
 				o := r.outcome(t, got)
 				up := r.taps[c.up].take(t)
 				if got.status != http.StatusOK {
@@ -379,7 +379,7 @@ func TestTranslatedErrors(t *testing.T) {
 	for _, c := range crossings() {
 		for _, status := range []int{400, 402, 404, 413, 422, 429, 500, 503, 529} {
 			r.next(t, c.up, fmt.Sprintf("status=%d retry-after=7200", status))
-			got := r.do(t, call{path: c.path, body: c.body(c.model, "hello")})
+			got := r.do(t, call{path: c.at(c.model), body: c.body(c.model, "hello")})
 			r.outcome(t, got)
 			up := r.taps[c.up].take(t)
 			if got.status != status || got.header.Get("X-Sallyport-Reason") != "upstream" {
@@ -396,7 +396,7 @@ func TestTranslatedErrors(t *testing.T) {
 		}
 		// What is the gateway's own trouble is not told as the client's.
 		r.next(t, c.up, "status=401")
-		c.isFault(t, r.do(t, call{path: c.path, body: c.body(c.model, "hello")}), fault.UpstreamFailed)
+		c.isFault(t, r.do(t, call{path: c.at(c.model), body: c.body(c.model, "hello")}), fault.UpstreamFailed)
 		r.taps[c.up].take(t)
 	}
 }
@@ -422,7 +422,7 @@ func TestTranslatedBrokenStreams(t *testing.T) {
 			{"error=4", llm.ErrorFrame},
 		} {
 			r.next(t, c.up, x.knobs)
-			got := r.do(t, call{path: c.path, body: c.body(c.model, "hello")})
+			got := r.do(t, call{path: c.at(c.model), body: c.body(c.model, "hello")})
 			_, frame := c.splitFrame(t, got)
 			o := r.outcome(t, got)
 			if o.State != string(x.state) {
@@ -449,7 +449,7 @@ func TestFailoverAcrossFormats(t *testing.T) {
 	for _, c := range crossings() {
 		for _, knobs := range []string{"status=503", "cut=0", "malformed=0"} {
 			r.next(t, oa, knobs)
-			got := r.do(t, call{path: c.path, body: c.body("mixed", "hello")})
+			got := r.do(t, call{path: c.at("mixed"), body: c.body("mixed", "hello")})
 			o := r.outcome(t, got)
 			if got.status != http.StatusOK || o.State != string(llm.Complete) || len(o.Attempts) != 2 || o.Upstream != string(an) {
 				t.Errorf("%s %s: status %d, state %s, attempts %+v: %s", c.name, knobs, got.status, o.State, o.Attempts, got.body)
@@ -478,7 +478,7 @@ func TestDropped(t *testing.T) {
 		{messages, ``, ""},
 	} {
 		body := strings.TrimSuffix(c.body(c.model, "hello"), "}") + c.extra + "}"
-		got := r.do(t, call{path: c.path, body: body})
+		got := r.do(t, call{path: c.at(c.model), body: body})
 		o := r.outcome(t, got)
 		if h := got.header.Get("X-Sallyport-Dropped"); got.status != http.StatusOK || h != c.dropped || strings.Join(o.Dropped, ", ") != c.dropped {
 			t.Errorf("%s: status %d, dropped %q, in the record %q, want %q: %s", c.extra, got.status, h, o.Dropped, c.dropped, got.body)
@@ -500,7 +500,7 @@ func TestDropped(t *testing.T) {
 	} {
 		seen := r.ups[c.up].Journal().Len()
 		body := strings.TrimSuffix(c.body(c.model, "hello"), "}") + c.extra + "}"
-		got := r.do(t, call{path: c.path, body: body})
+		got := r.do(t, call{path: c.at(c.model), body: body})
 		c.isFault(t, got, c.kind)
 		if !bytes.Contains(got.body, []byte(c.pointer)) {
 			t.Errorf("%s: no pointer %s in %s", c.extra, c.pointer, got.body)

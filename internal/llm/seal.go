@@ -19,6 +19,7 @@ type Seal struct {
 	Origin Origin
 	Data   string // empty when there is none
 	Hidden bool   // the thinking itself is in Data; there is no text
+	At     int    // of a call's: byte offset into the client's body
 }
 
 // sealMark begins a seal that travels through a client of another format.

@@ -374,14 +374,24 @@ func (r reader) thoughts(f *wire.Fields) []llm.Part {
 	for v := range details.Elements() {
 		in := v.Fields()
 		p := llm.Part{Kind: llm.Thought, At: v.Start, Text: in.Take("text").Maybe()}
-		p.Seal = llm.OpenSeal(in.Take("signature").String())
-		if hidden := llm.OpenSeal(in.Take("data").String()); hidden.Data != "" {
+		signature, data := in.Take("signature"), in.Take("data")
+		in.Take("type")
+		p.Seal = llm.OpenSeal(signature.String())
+		if hidden := llm.OpenSeal(data.String()); hidden.Data != "" {
 			p.Seal, p.Seal.Hidden = hidden, true
+			data = wire.Value{}
+		}
+		if signature.Given() && p.Seal.Origin == "" {
+			r.Use(llm.Unknown, signature.Start)
+		}
+		if data.Given() {
+			r.Use(llm.Unknown, data.Start)
 		}
 		if p.Seal.Data == "" {
 			p.Seal.Origin = llm.ByText
 		}
 		index, numbered := wire.Int(in.Take("index").Lit())
+		r.unknown(in)
 		if numbered && index == last && len(parts) > 0 {
 			whole := &parts[len(parts)-1]
 			whole.Text = wire.Join(nil, whole.Text, p.Text)
@@ -400,8 +410,9 @@ func (r reader) thoughts(f *wire.Fields) []llm.Part {
 	if !text.Given() {
 		text = short
 	}
-	if len(parts) == 0 && text.Kind() == wire.String && wire.Filled(text.Lit()) {
-		parts = []llm.Part{{Kind: llm.Thought, Text: text.Lit(), At: text.Start, Seal: llm.Seal{Origin: llm.ByText}}}
+	if text.Kind() == wire.String && wire.Filled(text.Lit()) && len(textsOf(parts, llm.Thought)) == 0 {
+		plain := llm.Part{Kind: llm.Thought, Text: text.Lit(), At: text.Start, Seal: llm.Seal{Origin: llm.ByText}}
+		parts = append([]llm.Part{plain}, parts...)
 	}
 	return parts
 }
@@ -434,7 +445,9 @@ func (r reader) toolCall(v wire.Value) (p llm.Part, err error) {
 	}
 	if extra := f.Take("extra_content"); extra.Given() {
 		in := extra.Fields()
-		p.Seal = llm.OpenSeal(in.Take("sallyport").String())
+		seal := in.Take("sallyport")
+		p.Seal = llm.OpenSeal(seal.String())
+		p.Seal.At = seal.Start
 		r.unknown(in)
 	}
 	if p.Call.ID == "" {

@@ -207,7 +207,9 @@ func (w *writer) assistant(m llm.Message) {
 		case llm.Refusal:
 			refusals = append(refusals, p.Text)
 		case llm.ToolCall:
-			calls++
+			if calls++; p.Seal.Data != "" {
+				w.lose(llm.SealedThinking, p.Seal.At)
+			}
 		case llm.Thought:
 			if p.Seal.Origin != llm.ByText || p.Text == nil {
 				w.lose(llm.SealedThinking, p.At)
@@ -216,7 +218,10 @@ func (w *writer) assistant(m llm.Message) {
 			thoughts = append(thoughts, p.Text)
 		}
 	}
-	if len(texts)+len(refusals)+calls == 0 {
+	if len(texts)+len(refusals)+calls == 0 { // this format has no turn of thoughts alone
+		for _, p := range m.Parts {
+			w.lose(llm.SealedThinking, p.At)
+		}
 		return
 	}
 	w.Open().StrMember("role", "assistant").Key("content")
