@@ -104,7 +104,7 @@ func geminiStatus(status int) *fault {
 	case status < 500:
 		k = [2]string{"FAILED_PRECONDITION", http.StatusText(status)}
 	default:
-		k = [2]string{"INTERNAL", "An internal error has occurred. Please retry or report in https://developers.generativeai.google/guide/troubleshooting"}
+		k = [2]string{"INTERNAL", "An internal error has occurred."}
 	}
 	return &fault{status: status, kind: k[0], message: cmp.Or(k[1], "Error")}
 }

@@ -1,7 +1,9 @@
 package gemini
 
 import (
+	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 
 	"sallyport/internal/fault"
@@ -120,6 +122,7 @@ func (d *decoder) part(v wire.Value) (p llm.Part, err error) {
 		if wire.KindOf(p.Call.Input) != wire.Object || p.Call.Name == "" {
 			return p, fault.New(fault.UpstreamInvalid, "the upstream's answer has a function call that is not valid")
 		}
+		p.Call.Input = compact(p.Call.Input)
 		if p.Call.ID == "" {
 			d.calls++
 			p.Call.ID = fmt.Sprintf("call_%s%d", d.unique, d.calls)
@@ -132,6 +135,16 @@ func (d *decoder) part(v wire.Value) (p llm.Part, err error) {
 		}
 	}
 	return p, nil
+}
+
+// compact leaves out the white space with which this API lays its answers out: in
+// other formats the input of a call is a text that comes back with every turn.
+func compact(input []byte) []byte {
+	var b bytes.Buffer
+	if json.Compact(&b, input) != nil {
+		return input
+	}
+	return b.Bytes()
 }
 
 // add tells one part, which goes on with the open one when that is of its kind.
