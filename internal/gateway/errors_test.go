@@ -75,14 +75,14 @@ func (f format) message(t testing.TB, b []byte, rid string) string {
 		if err := strictly.Decode(&e); err != nil {
 			t.Fatalf("%s: %v in %s", f.name, err, b)
 		}
-		id := ""
+		var id strings.Builder
 		for _, d := range e.Error.Details {
 			if !strings.HasPrefix(d.Type, "type.googleapis.com/google.rpc.") {
 				t.Errorf("%s: a detail of type %q", f.name, d.Type)
 			}
-			id += d.RequestID
+			id.WriteString(d.RequestID)
 		}
-		if e.Error.Code < 400 || e.Error.Code > 599 || e.Error.Message == "" || !googleStatuses[e.Error.Status] || id != rid {
+		if e.Error.Code < 400 || e.Error.Code > 599 || e.Error.Message == "" || !googleStatuses[e.Error.Status] || id.String() != rid {
 			t.Errorf("%s: not an error of Google's form: %s", f.name, b)
 		}
 		return e.Error.Message

@@ -279,7 +279,9 @@ func TestForeignThoughts(t *testing.T) {
 		var parts []string
 		for _, e := range array(t, body) {
 			var g struct {
-				Candidates []struct{ Content struct{ Parts []json.RawMessage } }
+				Candidates []struct {
+					Content struct{ Parts []json.RawMessage }
+				}
 			}
 			unmarshal(t, e, &g)
 			for _, p := range g.Candidates[0].Content.Parts {

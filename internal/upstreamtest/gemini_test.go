@@ -93,6 +93,7 @@ func TestGenerateTools(t *testing.T) {
 	after := decode(t, ok(t, s, newer+"generateContent", turn(signed, result)).body)
 	equal(t, "after the result", after.has("candidates.0.content.parts.0.text"), true)
 	ok(t, s, older+"generateContent", turn(call, result))
+	ok(t, s, newer+"generateContent", turn(signed+`]},{"role":"model","parts":[`+call, result+","+result)) // as JavaScript's SDK keeps a stream
 	for name, body := range map[string]string{
 		"no signature": turn(call, result), "a wrong signature": turn(strings.Replace(signed, "dXB", "AAA", 1), result),
 		"two results": turn(signed, result+","+result), "no result": turn(signed, `{"text":"x"}`),

@@ -150,16 +150,19 @@ func (q *generateRequest) prompt() (*prompt, *fault) {
 	if q.System != nil {
 		p.add("system", parts(q.System.Parts))
 	}
-	calls := 0 // of the turn before
+	calls := 0 // of the model's turn, which may be several contents
 	for _, content := range q.Contents {
-		made, answered, f := q.check(content)
+		made, answered, f := q.check(content, calls == 0)
 		if f != nil {
 			return nil, f
 		}
-		if answered != 0 && answered != calls || answered == 0 && calls > 0 {
-			return nil, invalidArgument("Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn.")
+		if content.Role != "model" {
+			if answered != calls {
+				return nil, invalidArgument("Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn.")
+			}
+			calls = 0
 		}
-		calls = made
+		calls += made
 		p.add(cmp.Or(content.Role, "user"), parts(content.Parts))
 		p.after = answered > 0
 	}
@@ -178,8 +181,9 @@ const (
 	geminiUnsigned  = "skip_thought_signature_validator"
 )
 
-// check looks at one turn and counts its calls and the results of calls.
-func (q *generateRequest) check(content geminiContent) (calls, answered int, f *fault) {
+// check looks at one content and counts its calls and the results of calls. first
+// says that no call stands before it in its turn.
+func (q *generateRequest) check(content geminiContent, first bool) (calls, answered int, f *fault) {
 	if content.Role != "" && content.Role != "user" && content.Role != "model" && content.Role != "function" {
 		return 0, 0, invalidArgument("Please use a valid role: user, model.")
 	}
@@ -191,7 +195,7 @@ func (q *generateRequest) check(content geminiContent) (calls, answered int, f *
 		switch {
 		case p.Call != nil:
 			calls++
-			if own := p.Signature == geminiSignature || p.Signature == geminiUnsigned; q.signed && (calls == 1 && !own || p.Signature != "" && !own) {
+			if own := p.Signature == geminiSignature || p.Signature == geminiUnsigned; q.signed && (first && calls == 1 && !own || p.Signature != "" && !own) {
 				return 0, 0, invalidArgument(fmt.Sprintf("Function call is missing a thought_signature in functionCall parts. This is required for tools to work correctly. Part %d.", i))
 			}
 		case p.Response != nil:

@@ -16,11 +16,13 @@ func TestUsage(t *testing.T) {
 		{`{"promptTokenCount":10,"candidatesTokenCount":4,"totalTokenCount":14}`, llm.Tokens{llm.Input: 10, llm.Output: 4}, ""},
 		{
 			`{"promptTokenCount":10,"cachedContentTokenCount":6,"candidatesTokenCount":4,"thoughtsTokenCount":3,"toolUsePromptTokenCount":5,"totalTokenCount":22}`,
-			llm.Tokens{llm.Input: 9, llm.CacheRead: 6, llm.Output: 4, llm.Reasoning: 3}, "",
+			llm.Tokens{llm.Input: 9, llm.CacheRead: 6, llm.Output: 4, llm.Reasoning: 3},
+			"",
 		},
 		{
 			`{"promptTokenCount":20,"cachedContentTokenCount":6,"candidatesTokenCount":9,"promptTokensDetails":[{"modality":"TEXT","tokenCount":8},{"modality":"AUDIO","tokenCount":12}],"cacheTokensDetails":[{"modality":"AUDIO","tokenCount":4}],"candidatesTokensDetails":[{"modality":"AUDIO","tokenCount":7}]}`,
-			llm.Tokens{llm.Input: 6, llm.CacheRead: 6, llm.AudioIn: 8, llm.Output: 2, llm.AudioOut: 7}, "",
+			llm.Tokens{llm.Input: 6, llm.CacheRead: 6, llm.AudioIn: 8, llm.Output: 2, llm.AudioOut: 7},
+			"",
 		},
 		{`{"promptTokenCount":10,"totalTokenCount":17}`, llm.Tokens{llm.Input: 10, llm.Reasoning: 7}, ""}, // generated unseen
 		{`{"candidatesTokenCount":4}`, llm.Tokens{}, "prompt tokens are missing"},
@@ -66,17 +68,22 @@ func TestFrames(t *testing.T) {
 		{
 			"two candidates", 2,
 			[]string{`{"candidates":[{"index":1,"finishReason":"MAX_TOKENS"}]}`, `{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]}}]}`},
-			[]wire.FrameKind{wire.FrameContent, wire.FrameContent}, llm.Summary{Finish: "MAX_TOKENS"},
+			[]wire.FrameKind{wire.FrameContent, wire.FrameContent},
+			llm.Summary{Finish: "MAX_TOKENS"},
 		},
 		{"unspecified", 1, []string{`{"candidates":[{"finishReason":"FINISH_REASON_UNSPECIFIED"}]}`}, []wire.FrameKind{wire.FrameMeta}, llm.Summary{}},
 		{
-			"blocked", 1, []string{`{"promptFeedback":{"blockReason":"SAFETY"}}`}, []wire.FrameKind{wire.FrameContent},
+			"blocked", 1,
+			[]string{`{"promptFeedback":{"blockReason":"SAFETY"}}`},
+			[]wire.FrameKind{wire.FrameContent},
 			llm.Summary{Finish: "SAFETY", Complete: true},
 		},
 		{"error", 1, []string{`{"error":{"code":503}}`}, []wire.FrameKind{wire.FrameError}, llm.Summary{Failed: true}},
 		{
-			"invalid", 1, []string{`{`, `[]`, `{"candidates":{}}`, `{"candidates":[1]}`},
-			[]wire.FrameKind{wire.FrameInvalid, wire.FrameInvalid, wire.FrameInvalid, wire.FrameInvalid}, llm.Summary{},
+			"invalid", 1,
+			[]string{`{`, `[]`, `{"candidates":{}}`, `{"candidates":[1]}`},
+			[]wire.FrameKind{wire.FrameInvalid, wire.FrameInvalid, wire.FrameInvalid, wire.FrameInvalid},
+			llm.Summary{},
 		},
 	} {
 		f := Dialect{}.Follow(&wire.Call{Endpoint: wire.GenerateContent, Choices: c.asked})

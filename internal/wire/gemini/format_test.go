@@ -204,6 +204,21 @@ func TestThinking(t *testing.T) {
 	}
 }
 
+// TestNeighbours: contents of one speaker are one turn, pieces of a thought in them
+// one thought.
+func TestNeighbours(t *testing.T) {
+	r, err := read([]byte(`{"contents":[{"parts":[{"text":"x"}]},{"role":"user","parts":[{"text":"y"}]},{"role":"model","parts":[{"text":"a","thought":true}]},{"role":"model","parts":[{"text":"b","thought":true,"thoughtSignature":"c2ln"}]},{"role":"model","parts":[{"functionCall":{"name":"f"}},{}]},{"role":"user","parts":[{"functionResponse":{"name":"f"}}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Messages) != 3 || len(r.Messages[0].Parts) != 2 || len(r.Messages[1].Parts) != 3 || r.Asks(llm.ForeignPart) {
+		t.Fatalf("%+v", r.Messages)
+	}
+	if p := r.Messages[1].Parts[0]; string(p.Text) != `"ab"` || p.Seal.Data != "c2ln" {
+		t.Errorf("%s %+v", p.Text, p.Seal)
+	}
+}
+
 // TestUnsignedCalls: models that insist on a signature get the one that stands for
 // none on the first call of a turn, others get nothing.
 func TestUnsignedCalls(t *testing.T) {

@@ -111,7 +111,7 @@ func (r reader) contents(top *wire.Fields) error {
 			return err
 		}
 		calls.identify(m.Parts)
-		r.Messages = append(r.Messages, m)
+		r.add(m)
 		r.unknown(f)
 	}
 	if len(r.Messages) == 0 {
@@ -121,6 +121,19 @@ func (r reader) contents(top *wire.Fields) error {
 		r.Use(llm.Prefill, last.At)
 	}
 	return nil
+}
+
+// add adds a turn; neighbours of one speaker are one turn, since clients that gather
+// a stream keep its pieces as contents of their own.
+func (r reader) add(m llm.Message) {
+	last := len(r.Messages) - 1
+	if last < 0 || r.Messages[last].Role != m.Role {
+		r.Messages = append(r.Messages, m)
+		return
+	}
+	for _, p := range m.Parts {
+		r.Messages[last].Parts = join(r.Messages[last].Parts, p)
+	}
 }
 
 // pending gives ids to the calls and results that have none: of the calls that have
@@ -243,7 +256,7 @@ func (r reader) part(v wire.Value) (p llm.Part, known bool, err error) {
 	case result.Given():
 		p.Kind = llm.ToolResult
 		err = r.result(&p.Result, result)
-	case sig.Given():
+	case sig.Given() || single(f): // Go's SDK leaves an empty text out
 		p.Kind, p.Text = llm.Text, emptyText
 	default:
 		return p, false, nil
