@@ -45,6 +45,7 @@ var imports = map[string][]string{
 	"wire":           {"llm"},
 	"wire/openai":    {"llm", "wire"},
 	"wire/anthropic": {"llm", "wire"},
+	"wire/gemini":    {"llm", "wire"},
 	"upstream":       {"llm", "label", "wire", "route", "secret"},
 	"journal":        nil,
 	"store":          {"record", "label", "price", "secret"},

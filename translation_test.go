@@ -10,6 +10,7 @@ import (
 	"sallyport/internal/llm"
 	"sallyport/internal/wire"
 	"sallyport/internal/wire/anthropic"
+	"sallyport/internal/wire/gemini"
 	"sallyport/internal/wire/openai"
 )
 
@@ -23,6 +24,7 @@ var formats = []struct {
 	{"Chat Completions", openai.Chat()},
 	{"Responses", openai.Responses()},
 	{"Messages", anthropic.Format()},
+	{"generateContent", gemini.Format()},
 }
 
 const tableMark = "<!-- The table is made from the code: go test . -run TestTranslationTable -update -->\n"

@@ -20,7 +20,7 @@ func serveCommand(f *flags) *cobra.Command {
 	var listen, adminListen string
 	c := &cobra.Command{
 		Use: "serve", Short: "Run the gateway", Args: cobra.NoArgs,
-		Long: "Run the gateway. Without a configuration file it serves what the keys in the environment\n(OPENAI_API_KEY, ANTHROPIC_API_KEY, ...) and model servers on this machine offer.",
+		Long: "Run the gateway. Without a configuration file it serves what the keys in the environment\n(OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, ...) and model servers on this machine offer.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), f, listen, adminListen) },
 	}
 	c.Flags().StringVar(&listen, "listen", "", "address of the data plane (default 127.0.0.1:8484)")

@@ -37,6 +37,7 @@ import (
 	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
 	"sallyport/internal/wire/anthropic"
+	"sallyport/internal/wire/gemini"
 	"sallyport/internal/wire/openai"
 )
 
@@ -182,8 +183,8 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	instance := strings.ToLower(rand.Text()[:12])
 	a.gateway = gateway.New(gateway.Config{
 		Auth: a.auth, Journal: a.journal, Ledger: a.ledger, Keep: a.keep,
-		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}},
-		Formats:  []wire.Format{openai.Chat(), openai.Responses(), openai.Compact(), anthropic.Format()},
+		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}, upstream.Gemini: gemini.Dialect{}},
+		Formats:  []wire.Format{openai.Chat(), openai.Responses(), openai.Compact(), anthropic.Format(), gemini.Format()},
 		Logger:   a.log, Registerer: a.registry, Instance: instance, TrustProxy: a.config.BehindProxy, SkipHashes: a.skipHashes(),
 	}, p.snapshot)
 	a.console = a.newConsole()

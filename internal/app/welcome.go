@@ -14,7 +14,7 @@ import (
 )
 
 // noModelFix names the ways to a model.
-const noModelFix = "start a local model server (ollama serve; llama-server; vllm serve), or export OPENAI_API_KEY or ANTHROPIC_API_KEY, or run: sallyport serve --config FILE"
+const noModelFix = "start a local model server (ollama serve; llama-server; vllm serve), or export OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY, or run: sallyport serve --config FILE"
 
 // welcome tells a person what runs and what to do next. Secrets are shown to a
 // terminal only; otherwise they go to files that only the owner can read.
@@ -22,7 +22,7 @@ func (a *App) welcome(ctx context.Context) error {
 	w := a.opts.Notice
 	data := scheme(a.config.TLS != nil) + a.DataAddr.String()
 	admin := scheme(a.config.Admin.TLS != nil) + a.AdminAddr.String()
-	fmt.Fprintf(w, "Sallyport %s\n  data plane  %s/v1   (OpenAI and Anthropic clients; base URL for Anthropic: %s)\n  admin       %s\n", a.opts.Version, data, data, admin)
+	fmt.Fprintf(w, "Sallyport %s\n  data plane  %s/v1   (OpenAI, Anthropic and Gemini clients; base URL for the last two: %s)\n  admin       %s\n", a.opts.Version, data, data, admin)
 	if err := a.starterKey(ctx); err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (a *App) tellModels() {
 		}
 	}
 	if len(p.upstreams) == 0 {
-		fmt.Fprintf(w, "  no model yet. One of these gives it one:\n    ollama run llama3.2                    (beside ollama serve; or llama-server, vllm serve; then restart)\n    export OPENAI_API_KEY=...              (or ANTHROPIC_API_KEY; then restart)\n    sallyport serve --config FILE          (sallyport config sample shows one)\n")
+		fmt.Fprintf(w, "  no model yet. One of these gives it one:\n    ollama run llama3.2                    (beside ollama serve; or llama-server, vllm serve; then restart)\n    export OPENAI_API_KEY=...              (or ANTHROPIC_API_KEY, GEMINI_API_KEY; then restart)\n    sallyport serve --config FILE          (sallyport config sample shows one)\n")
 		return
 	}
 	var names []string

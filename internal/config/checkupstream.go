@@ -38,8 +38,8 @@ func (k *checker) upstream(field string, u *Upstream) {
 		}
 		k.add(field+".provider", "no price cards of "+quote(u.Provider), fix)
 	}
-	if _, given := k.places[field+".add_usage"]; given && u.Kind == Anthropic {
-		k.add(field+".add_usage", "kind anthropic always reports usage", "remove it")
+	if _, given := k.places[field+".add_usage"]; given && u.Kind != OpenAI {
+		k.add(field+".add_usage", "kind "+string(u.Kind)+" always reports usage", "remove it")
 	}
 	for i, name := range u.Endpoints {
 		if !slices.Contains(kindEndpoints[u.Kind], name) || slices.Contains(u.Endpoints[:i], name) {

@@ -104,14 +104,15 @@ type Kind string
 const (
 	OpenAI    Kind = "openai"
 	Anthropic Kind = "anthropic"
+	Gemini    Kind = "gemini"
 )
 
 // Upstream is one configured way to reach a provider.
 type Upstream struct {
 	// Unique name: lower-case letters, digits, dots, dashes and underscores, at most 63.
 	Name string `json:"name" jsonschema:"required"`
-	// The API it speaks: openai (OpenAI's and everything compatible with it) or anthropic.
-	Kind Kind `json:"kind" jsonschema:"required,enum=openai,enum=anthropic"`
+	// The API it speaks: openai (OpenAI's and everything compatible with it), anthropic or gemini.
+	Kind Kind `json:"kind" jsonschema:"required,enum=openai,enum=anthropic,enum=gemini"`
 	// Address up to and including the version, such as https://api.openai.com/v1. http:// is for loopback and private addresses only. Credentials do not belong here.
 	BaseURL string `json:"base_url" jsonschema:"required"`
 	// A reference to the credential. None for servers without one.

@@ -29,7 +29,7 @@ var chatOnly = []string{"chat", "embeddings"}
 var vendors = []vendor{
 	{"openai", OpenAI, "https://api.openai.com/v1", "api.openai.com", "openai", "OPENAI_API_KEY", nil},
 	{"anthropic", Anthropic, "https://api.anthropic.com/v1", "api.anthropic.com", "anthropic", "ANTHROPIC_API_KEY", nil},
-	{"gemini", OpenAI, "https://generativelanguage.googleapis.com/v1beta/openai", "generativelanguage.googleapis.com", "google", "GEMINI_API_KEY", chatOnly},
+	{"gemini", Gemini, "https://generativelanguage.googleapis.com/v1beta", "generativelanguage.googleapis.com", "google", "GEMINI_API_KEY", nil},
 	{"mistral", OpenAI, "https://api.mistral.ai/v1", "api.mistral.ai", "mistral", "MISTRAL_API_KEY", chatOnly},
 	{"deepseek", OpenAI, "https://api.deepseek.com/v1", "api.deepseek.com", "deepseek", "DEEPSEEK_API_KEY", []string{"chat"}},
 	{"xai", OpenAI, "https://api.x.ai/v1", "api.x.ai", "xai", "XAI_API_KEY", nil},

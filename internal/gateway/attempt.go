@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/hex"
@@ -35,6 +36,7 @@ type attempt struct {
 	state     llm.Terminal
 	status    int          // HTTP status of the upstream; 0 when none came
 	fault     *fault.Error // what the client is told, when nothing better came
+	denied    bool         // the upstream refuses our own credential
 	wrote     bool         // the request may have reached the upstream
 	committed bool         // the answer, or an error of the upstream, is on its way to the client
 	removed   []wire.Edit  // between the upstream's stream and what the client gets
@@ -45,6 +47,9 @@ type attempt struct {
 func (x *Exchange) attempts() *attempt {
 	end := time.Now().Add(x.snapshot.Limits.Total)
 	if x.call.Stream {
+		if x.array {
+			x.reply.asArray(x.snapshot.Limits.Answer, !x.gateway.SkipHashes)
+		}
 		x.reply.keepAlive(x.snapshot.Limits.Heartbeat)
 		defer x.reply.quiet()
 	}
@@ -95,6 +100,9 @@ func (x *Exchange) again(n int, c route.Candidate) bool {
 
 // next reports whether another candidate may do better.
 func (a *attempt) next() bool {
+	if a.denied {
+		return true
+	}
 	switch a.status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		return false
@@ -213,7 +221,12 @@ func (a *attempt) edit() {
 		a.edits = append(a.edits, t.edits...)
 	}
 	if a.candidate.Model != call.Model {
-		a.edits = append(a.edits, wire.Edit{Span: call.ModelSpan, With: record.AppendString(nil, a.candidate.Model)})
+		if call.ModelSpan != (wire.Span{}) {
+			a.edits = append(a.edits, wire.Edit{Span: call.ModelSpan, With: record.AppendString(nil, a.candidate.Model)})
+		}
+		for _, at := range call.Repeats {
+			a.edits = append(a.edits, wire.Edit{Span: at, With: record.AppendString(nil, resource(a.candidate.Model))})
+		}
 	}
 	if call.UsageEdit != nil && a.upstream.AddUsage {
 		a.edits = append(a.edits, *call.UsageEdit)
@@ -275,7 +288,8 @@ func (a *attempt) passError(ctx context.Context, resp *http.Response, watch *wat
 	switch {
 	case a.upstream.Leaks(b):
 		a.end(llm.CredentialEcho, fault.New(fault.UpstreamInvalid, "the upstream's answer was withheld"))
-	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:
+	case a.denies(b):
+		a.denied = true
 		f.Public = "the upstream refused the gateway's own credential"
 		x.gateway.Logger.Error("upstream refuses our credential", "upstream", a.candidate.Upstream, "status", a.status)
 	case a.status < 400 || a.status > 599 || len(b) > maxErrorBody || encodedAnswer(resp):
@@ -289,6 +303,13 @@ func (a *attempt) passError(ctx context.Context, resp *http.Response, watch *wat
 		x.reply.header()[headerReason] = []string{string(fault.ReasonUpstream)}
 		x.reply.whole(resp.StatusCode, b)
 	}
+}
+
+// denies reports whether an error of the upstream is about our own credential.
+// Google's API calls a wrong key a bad request.
+func (a *attempt) denies(body []byte) bool {
+	return a.status == http.StatusUnauthorized || a.status == http.StatusForbidden ||
+		a.upstream.Kind == upstream.Gemini && a.status == http.StatusBadRequest && bytes.Contains(body, []byte(`"API_KEY_INVALID"`))
 }
 
 // lastCandidate reports whether no other candidate would be tried after a.
@@ -377,6 +398,10 @@ func (x *Exchange) commitHashes(a *attempt) {
 	if a.wrote {
 		sum := wire.Commit(x.body.sum, a.edits)
 		x.record.Forwarded = hex.EncodeToString(sum[:])
+	}
+	if sum := x.reply.arraySum(); sum != "" && a.committed && a.state != llm.CutByClient {
+		x.record.Returned = sum
+		return
 	}
 	var answer [32]byte
 	if _, err := hex.Decode(answer[:], []byte(a.answer)); err != nil || a.answer == "" || !a.committed || a.state == llm.CutByClient {

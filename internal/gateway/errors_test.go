@@ -41,11 +41,52 @@ var anthropicTypes = map[string]bool{
 	"api_error": true, "overloaded_error": true,
 }
 
+// googleErrorBody is what Google's SDKs read of an error.
+type googleErrorBody struct {
+	Error struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+		Status  string `json:"status"`
+		Details []struct {
+			Type       string `json:"@type"`
+			RequestID  string `json:"requestId,omitempty"`
+			RetryDelay string `json:"retryDelay,omitempty"`
+			Fields     []struct {
+				Field       string `json:"field"`
+				Description string `json:"description"`
+			} `json:"fieldViolations,omitempty"`
+		} `json:"details"`
+	} `json:"error"`
+}
+
+// googleStatuses are the words of google.rpc.Code that stand for errors.
+var googleStatuses = map[string]bool{
+	"INVALID_ARGUMENT": true, "FAILED_PRECONDITION": true, "UNAUTHENTICATED": true, "PERMISSION_DENIED": true, "NOT_FOUND": true,
+	"RESOURCE_EXHAUSTED": true, "INTERNAL": true, "UNAVAILABLE": true, "DEADLINE_EXCEEDED": true, "UNIMPLEMENTED": true,
+}
+
 // message checks an error object of a format and returns its message.
 func (f format) message(t testing.TB, b []byte, rid string) string {
 	t.Helper()
 	strictly := json.NewDecoder(bytes.NewReader(b))
 	strictly.DisallowUnknownFields()
+	if f.google() {
+		var e googleErrorBody
+		if err := strictly.Decode(&e); err != nil {
+			t.Fatalf("%s: %v in %s", f.name, err, b)
+		}
+		var id strings.Builder
+		for _, d := range e.Error.Details {
+			if !strings.HasPrefix(d.Type, "type.googleapis.com/google.rpc.") {
+				t.Errorf("%s: a detail of type %q", f.name, d.Type)
+			}
+			id.WriteString(d.RequestID)
+		}
+		if e.Error.Code < 400 || e.Error.Code > 599 || e.Error.Message == "" || !googleStatuses[e.Error.Status] || id.String() != rid {
+			t.Errorf("%s: not an error of Google's form: %s", f.name, b)
+		}
+		return e.Error.Message
+	}
 	if f.anthropic() {
 		var e anthropicErrorBody
 		if err := strictly.Decode(&e); err != nil {
@@ -122,7 +163,7 @@ func (f format) splitFrame(t testing.TB, a answer) (rest, frame []byte) {
 	}
 	ours(t, a)
 	mark := "event: error\n"
-	if f.ep == wire.Chat {
+	if f.ep == wire.Chat || f.google() {
 		mark = `data: {"error":`
 	}
 	at := bytes.LastIndex(a.body, []byte(mark))

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"log/slog"
@@ -37,6 +38,7 @@ type Exchange struct {
 	unread     error         // why it cannot be had
 	turns      *recollection // of a request of the Responses API
 	session    *session      // of a connection of many requests; nil for others
+	array      bool          // a stream is to reach the client as one JSON array
 	label      label.Label
 	candidates []route.Candidate
 	room       *journal.Reservation // journal space kept for the outcome
@@ -119,15 +121,62 @@ func (x *Exchange) parse() error {
 	if err != nil {
 		return err
 	}
+	if err := x.addressed(call); err != nil {
+		return err
+	}
 	x.call = call
+	if err := x.refuseOwned(); err != nil {
+		return err
+	}
 	x.record.Stream = call.Stream
 	model := identity.Model(call.Model)
 	if len(x.snapshot.Targets(model)) == 0 || !x.principal.MayUse(model) {
 		e := fault.Newf(fault.NotFound, "the model %q does not exist or this key may not use it", clip(call.Model, 128))
-		e.Pointer = "/model"
+		if call.ModelSpan != (wire.Span{}) {
+			e.Pointer = "/model"
+		}
 		return e
 	}
 	x.record.Model = call.Model
+	return nil
+}
+
+// owned are the members of requests that refer to, or make, objects which the
+// upstream keeps. The variants of their names are refused as well.
+var owned = map[wire.Endpoint]ownedNames{
+	wire.Responses:       newOwned("conversation", "background"),
+	wire.GenerateContent: newOwned("cachedContent", "cached_content"),
+}
+
+type ownedNames struct {
+	list  []string
+	guard *wire.Names
+}
+
+func newOwned(names ...string) ownedNames { return ownedNames{names, wire.NewGuard(names...)} }
+
+// refuseOwned refuses a request that uses objects kept by the upstream: nothing
+// here knows yet whose they are, and one project must not reach another's.
+func (x *Exchange) refuseOwned() error {
+	names, some := owned[x.endpoint.name]
+	if !some {
+		return nil
+	}
+	b := x.body.bytes
+	at := make([]wire.Span, len(names.list))
+	top := wire.Span{Start: bytes.IndexByte(b, '{'), End: len(b)}
+	if err := wire.Lookup(b, top, names.guard, at); err != nil {
+		return err
+	}
+	for i, name := range names.list {
+		lit := at[i].Of(b)
+		if k := wire.KindOf(lit); k == wire.Absent || k == wire.Null || k == wire.Bool && !wire.True(lit) {
+			continue
+		}
+		e := fault.Newf(fault.NotCarried, "%s is not carried: it refers to objects that the upstream keeps for everybody behind this gateway", name)
+		e.Pointer = "/" + name
+		return e
+	}
 	return nil
 }
 

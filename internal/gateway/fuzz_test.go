@@ -23,6 +23,9 @@ import (
 var watched = []string{
 	"model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "max_output_tokens", "messages", "input", "n", "prompt",
 	"previous_response_id", "conversation", "background", "tools", "user", "store", "metadata", "service_tier", "system", "thinking",
+	"contents", "content", "requests", "generationConfig", "generation_config", "generateContentRequest", "generate_content_request",
+	"toolConfig", "tool_config", "systemInstruction", "system_instruction", "safetySettings", "safety_settings", "cachedContent",
+	"cached_content", "labels",
 }
 
 // strictly judges a document by the standard library's decoder, token by token:
@@ -166,15 +169,17 @@ func FuzzSameFormat(f *testing.F) {
 			}
 		}
 		if !ok {
-			got := r.do(t, call{path: f.path, body: body})
+			got := r.do(t, call{path: f.at(f.model), body: body})
 			f.isFault(t, got, fault.BadRequest)
 			r.taps[f.up].none(t)
 			r.refusal(t, got)
 			r.seen.forget()
 			return
 		}
-		name := at + strings.Index(body[at:], quote(f.model))
-		list := []replaced{{name, quote(f.model), quote(f.sent)}}
+		var list []replaced
+		if name, sent := f.names(); name != "" {
+			list = []replaced{{at + strings.Index(body[at:], name), name, sent}}
+		}
 		drop := f.name == "chat stream"
 		if drop {
 			list = append([]replaced{{strings.Index(body, "{") + 1, "", usageOption}}, list...)
@@ -284,7 +289,7 @@ func FuzzAnswer(f *testing.F) {
 // splitOwn takes our own error frame off the end of a stream, whatever stands before it.
 func (f format) splitOwn(t testing.TB, a answer) (rest, own []byte) {
 	t.Helper()
-	mark := map[bool]string{true: "data: {\"error\":", false: "event: error\ndata: "}[f.ep == wire.Chat]
+	mark := map[bool]string{true: "data: {\"error\":", false: "event: error\ndata: "}[f.ep == wire.Chat || f.google()]
 	at := bytes.LastIndex(a.body, []byte(mark))
 	if at < 0 {
 		t.Fatalf("no error frame at the end of %q", a.body)

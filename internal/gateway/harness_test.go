@@ -38,6 +38,7 @@ import (
 	"sallyport/internal/upstreamtest"
 	"sallyport/internal/wire"
 	"sallyport/internal/wire/anthropic"
+	"sallyport/internal/wire/gemini"
 	"sallyport/internal/wire/openai"
 )
 
@@ -46,16 +47,31 @@ import (
 const (
 	openAIKey    = "sk-canary-openai-0123456789abcdef"
 	anthropicKey = "sk-ant-canary-fedcba9876543210"
+	geminiKey    = "AIza-canary-9876543210fedcba"
+)
+
+// keys are the credentials by vendor, carriers of them by the kind of upstream.
+var (
+	keys = map[upstreamtest.Vendor]string{
+		upstreamtest.OpenAI: openAIKey, upstreamtest.Anthropic: anthropicKey, upstreamtest.Gemini: geminiKey,
+	}
+	carried = map[upstream.Kind][2]string{
+		upstream.OpenAI: {"Authorization", "Bearer " + openAIKey}, upstream.Anthropic: {"X-Api-Key", anthropicKey},
+		upstream.Gemini: {"X-Goog-Api-Key", geminiKey},
+	}
 )
 
 // Names that most tests use.
 const (
 	oa = identity.Upstream("oa") // upstreams
 	an = identity.Upstream("an")
+	ge = identity.Upstream("ge")
 
 	fast   = "fast" // public models
 	claude = "claude"
 	vector = "vector"
+	flash  = "flash"
+	places = "places"
 )
 
 // credentials is the Auth that all rigs share, on a real database: each rig has its
@@ -114,15 +130,15 @@ func withCredentials(run func() int) (code int, err error) {
 	return run(), nil
 }
 
-// plan says what a rig is made of. The zero plan is an honest OpenAI and an honest
-// Anthropic upstream with one model each.
+// plan says what a rig is made of. The zero plan is an honest OpenAI, an honest
+// Anthropic and an honest Gemini upstream.
 type plan struct {
 	limits   func(*gateway.Limits)
 	config   func(*gateway.Config)
 	snapshot func(*gateway.Snapshot)
 	upstream func(*upstream.Config) // of every upstream
 	journal  func(*journal.Config)
-	vendors  map[identity.Upstream]upstreamtest.Vendor // more upstreams than oa and an
+	vendors  map[identity.Upstream]upstreamtest.Vendor // more upstreams than oa, an and ge
 	tap      bool                                      // put a tap in front of every upstreamtest.Server
 	slots    int                                       // of the key
 }
@@ -155,6 +171,10 @@ var cards = []price.Card{
 	{ID: "an-1", Provider: "anthropic", Model: "claude-sonnet-4-5", Source: "test", Rates: price.Rates{
 		llm.Input: 3_000_000, llm.CacheRead: 300_000, llm.CacheWrite5m: 3_750_000, llm.CacheWrite1h: 6_000_000, llm.Output: 15_000_000,
 	}},
+	{ID: "ge-1", Provider: "gemini", Model: "gemini-3-flash-preview", Source: "test", Rates: price.Rates{
+		llm.Input: 500_000, llm.CacheRead: 50_000, llm.Output: 3_000_000,
+	}},
+	{ID: "ge-2", Provider: "gemini", Model: "gemini-embedding-001", Source: "test", Rates: price.Rates{llm.Input: 150_000}},
 }
 
 func newRig(t testing.TB, p plan) *rig {
@@ -166,8 +186,8 @@ func newRig(t testing.TB, p plan) *rig {
 	r.ledger = ledger.New(price.NewBook(cards))
 	cfg := gateway.Config{
 		Auth: r.auth, Journal: r.journal, Ledger: r.ledger, Keep: credentials.keep,
-		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}},
-		Formats:  []wire.Format{openai.Chat(), openai.Responses(), openai.Compact(), anthropic.Format()},
+		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}, upstream.Gemini: gemini.Dialect{}},
+		Formats:  []wire.Format{openai.Chat(), openai.Responses(), openai.Compact(), anthropic.Format(), gemini.Format()},
 		Logger:   logger, Registerer: r.metrics, Instance: "instance0000",
 	}
 	if p.config != nil {
@@ -228,6 +248,7 @@ func (r *rig) build(t testing.TB, p plan) *gateway.Snapshot {
 		Models: map[identity.Model][]gateway.Target{
 			fast: {{Upstream: oa, Model: "gpt-5-mini"}}, claude: {{Upstream: an, Model: "claude-sonnet-4-5"}},
 			vector: {{Upstream: oa, Model: "text-embedding-3-small"}},
+			flash:  {{Upstream: ge, Model: "gemini-3-flash-preview"}}, places: {{Upstream: ge, Model: "gemini-embedding-001"}},
 		},
 		Limits: gateway.Limits{
 			Body: 1 << 20, Depth: 64, Answer: 4 << 20, Event: 1 << 20, BodyTime: 10 * time.Second, FirstFrame: 20 * time.Second,
@@ -237,14 +258,10 @@ func (r *rig) build(t testing.TB, p plan) *gateway.Snapshot {
 	if p.limits != nil {
 		p.limits(&s.Limits)
 	}
-	vendors := map[identity.Upstream]upstreamtest.Vendor{oa: upstreamtest.OpenAI, an: upstreamtest.Anthropic}
+	vendors := map[identity.Upstream]upstreamtest.Vendor{oa: upstreamtest.OpenAI, an: upstreamtest.Anthropic, ge: upstreamtest.Gemini}
 	maps.Copy(vendors, p.vendors)
 	for name, v := range vendors {
-		key := openAIKey
-		if v == upstreamtest.Anthropic {
-			key = anthropicKey
-		}
-		up, err := upstreamtest.Start(upstreamtest.Config{Vendor: v, Key: key})
+		up, err := upstreamtest.Start(upstreamtest.Config{Vendor: v, Key: keys[v]})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -270,11 +287,8 @@ func (r *rig) build(t testing.TB, p plan) *gateway.Snapshot {
 func newUpstream(t testing.TB, name identity.Upstream, v upstreamtest.Vendor, address string, p plan) *upstream.Upstream {
 	t.Helper()
 	cfg := upstream.Config{
-		Name: name, Kind: upstream.Kind(v), BaseURL: address, Key: secret.New(openAIKey), Class: label.Vetted,
+		Name: name, Kind: upstream.Kind(v), BaseURL: address, Key: secret.New(keys[v]), Class: label.Vetted,
 		Provider: string(v), AllowPrivate: true, AddUsage: true,
-	}
-	if v == upstreamtest.Anthropic {
-		cfg.Key = secret.New(anthropicKey)
 	}
 	if p.upstream != nil {
 		p.upstream(&cfg)
@@ -332,7 +346,7 @@ func (l *logs) String() string {
 // the logs, the journal, or what upstreams received.
 func (r *rig) canaries(t testing.TB) {
 	t.Helper()
-	all := []string{openAIKey, anthropicKey, r.key, r.admin}
+	all := []string{openAIKey, anthropicKey, geminiKey, r.key, r.admin}
 	inspect := func(where, text string, but ...string) {
 		for _, canary := range all {
 			if !slices.Contains(but, canary) && strings.Contains(text, canary) {
@@ -350,10 +364,7 @@ func (r *rig) canaries(t testing.TB) {
 	for name, up := range r.ups {
 		for _, q := range up.Journal().Requests() {
 			h := q.Header.Clone()
-			carrier, own := "Authorization", "Bearer "+openAIKey
-			if r.Snapshot().Upstreams[name].Kind == upstream.Anthropic {
-				carrier, own = "X-Api-Key", anthropicKey
-			}
+			carrier, own := carried[r.Snapshot().Upstreams[name].Kind][0], carried[r.Snapshot().Upstreams[name].Kind][1]
 			if got := strings.Join(h[carrier], "|"); got != own {
 				t.Errorf("upstream %s: %s is %q", name, carrier, got)
 			}
@@ -415,7 +426,7 @@ func (r *rig) do(t testing.TB, c call) answer {
 		t.Fatalf("%s: %v", c.path, err)
 	}
 	a := read(resp)
-	for _, canary := range []string{openAIKey, anthropicKey, r.key, r.admin} {
+	for _, canary := range []string{openAIKey, anthropicKey, geminiKey, r.key, r.admin} {
 		if bytes.Contains(a.body, []byte(canary)) || strings.Contains(fmt.Sprint(a.header), canary) {
 			t.Errorf("%s: a credential shows in the answer: %v %s", c.path, a.header, a.body)
 		}
@@ -438,7 +449,7 @@ func (r *rig) post(t testing.TB, path, body string) answer {
 // format is one way to call the gateway: a route with a body that is fit for it.
 type format struct {
 	name   string
-	path   string
+	path   string // {model} stands for the model
 	up     identity.Upstream
 	model  string // public
 	sent   string // the upstream's name of the model
@@ -469,6 +480,19 @@ var formats = []format{
 	{"messages", "/v1/messages", an, claude, "claude-sonnet-4-5", false, chatBody(`,"max_tokens":64`), wire.Messages},
 	{"messages stream", "/v1/messages", an, claude, "claude-sonnet-4-5", true, chatBody(`,"max_tokens":64,"stream":true`), wire.Messages},
 	{"count", "/v1/messages/count_tokens", an, claude, "claude-sonnet-4-5", false, chatBody(""), wire.CountTokens},
+	{"gemini", "/v1beta/models/{model}:generateContent", ge, flash, "gemini-3-flash-preview", false, contents, wire.GenerateContent},
+	{"gemini stream", "/v1/models/{model}:streamGenerateContent?alt=sse", ge, flash, "gemini-3-flash-preview", true, contents, wire.GenerateContent},
+	{"gemini count", "/v1/models/{model}:countTokens", ge, flash, "gemini-3-flash-preview", false, contents, wire.CountContent},
+	{"gemini embed", "/v1beta/models/{model}:embedContent", ge, places, "gemini-embedding-001", false, func(m, p string) string {
+		return `{"model":` + quote("models/"+m) + `,"content":{"parts":[{"text":` + quote(p) + `}]},"outputDimensionality":8}`
+	}, wire.EmbedContent},
+	{"gemini batch", "/v1/models/{model}:batchEmbedContents", ge, places, "gemini-embedding-001", false, func(m, p string) string {
+		return `{"requests":[{"model":` + quote("models/"+m) + `,"content":{"parts":[{"text":` + quote(p) + `}]},"outputDimensionality":8}]}`
+	}, wire.BatchEmbedContents},
+}
+
+func contents(_, prompt string) string {
+	return `{"contents":[{"role":"user","parts":[{"text":` + quote(prompt) + `}]}]}`
 }
 
 func formatNamed(name string) format {
@@ -476,10 +500,33 @@ func formatNamed(name string) format {
 }
 
 // call sends a prompt in the format; directives may stand in it.
-func (f format) call(prompt string) call { return call{path: f.path, body: f.body(f.model, prompt)} }
+func (f format) call(prompt string) call {
+	return call{path: f.at(f.model), body: f.body(f.model, prompt)}
+}
+
+// at is the path for a model.
+func (f format) at(model string) string { return strings.Replace(f.path, "{model}", model, 1) }
+
+// target is what the upstream is asked.
+func (f format) target() string {
+	if !f.google() {
+		return f.path
+	}
+	return strings.Replace(f.at(f.sent), "/v1/", "/v1beta/", 1)
+}
 
 // anthropic reports whether the format is Anthropic's.
 func (f format) anthropic() bool { return f.ep == wire.Messages || f.ep == wire.CountTokens }
+
+// google reports whether the format is Google's.
+func (f format) google() bool { return strings.Contains(f.path, "{model}") }
+
+// counts reports whether the format counts tokens, embeds whether it makes vectors.
+func (f format) counts() bool { return f.ep == wire.CountTokens || f.ep == wire.CountContent }
+
+func (f format) embeds() bool {
+	return f.ep == wire.Embeddings || f.ep == wire.EmbedContent || f.ep == wire.BatchEmbedContents
+}
 
 func quote(s string) string {
 	b, err := json.Marshal(s)
@@ -499,7 +546,10 @@ func noUsage(c *upstream.Config) { c.AddUsage = false }
 
 // vendorOf is whose API a format is.
 func vendorOf(f format) upstreamtest.Vendor {
-	if f.anthropic() {
+	switch {
+	case f.google():
+		return upstreamtest.Gemini
+	case f.anthropic():
 		return upstreamtest.Anthropic
 	}
 	return upstreamtest.OpenAI

@@ -40,9 +40,12 @@ var (
 func (x *Exchange) forwardHeader(kind upstream.Kind) http.Header {
 	h := make(http.Header, 8)
 	allowed := forwardOpenAI
-	if kind == upstream.Anthropic {
+	switch kind {
+	case upstream.Anthropic:
 		allowed = forwardAnthropic
 		h["Anthropic-Version"] = []string{"2023-06-01"}
+	case upstream.Gemini:
+		allowed = nil
 	}
 	for _, name := range allowed {
 		if v, ok := x.request.Header[name]; ok {

@@ -14,6 +14,9 @@ import (
 
 // heartbeats are the frames that clients of each format skip.
 func (f format) heartbeat() []byte {
+	if f.google() {
+		return []byte("\n\n")
+	}
 	if f.anthropic() {
 		return []byte("event: ping\ndata: {\"type\": \"ping\"}\n\n")
 	}
@@ -139,7 +142,7 @@ func TestFailoverAfterHeartbeat(t *testing.T) {
 		if o.State != string(llm.Complete) || len(o.Attempts) != 2 || got.err != nil {
 			t.Errorf("%s: state %s, attempts %+v, %v", f.name, o.State, o.Attempts, got.err)
 		}
-		if beats, rest := f.splitBeats(got.body); beats < 3 || bytes.Contains(rest, f.heartbeat()) && !f.anthropic() {
+		if beats, rest := f.splitBeats(got.body); beats < 3 || bytes.Contains(rest, f.heartbeat()) && !f.anthropic() && !f.google() {
 			t.Errorf("%s: %d heartbeats before %q", f.name, beats, rest)
 		}
 		if got.header.Get("X-Ratelimit-Limit-Requests") != "" {

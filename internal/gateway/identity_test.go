@@ -75,7 +75,7 @@ func without(b []byte, spans []wire.Edit) []byte {
 // and that the record commits to exactly that.
 func (r *rig) sameFormat(t testing.TB, f format, body string, list []replaced, drop bool) {
 	t.Helper()
-	got := r.do(t, call{path: f.path, body: body})
+	got := r.do(t, call{path: f.at(f.model), body: body})
 	if got.err != nil {
 		t.Fatalf("read the answer: %v", got.err)
 	}
@@ -107,8 +107,23 @@ func (f format) edited(body string) (list []replaced, drop bool) {
 		list = append(list, replaced{strings.Index(body, "{") + 1, "", usageOption})
 		drop = true
 	}
-	name := quote(f.model)
-	return append(list, replaced{strings.LastIndex(body, name), name, quote(f.sent)}), drop
+	name, sent := f.names()
+	if name == "" {
+		return list, drop
+	}
+	return append(list, replaced{strings.LastIndex(body, name), name, sent}), drop
+}
+
+// names are the public name of the model as it stands in a body, and what the
+// upstream receives instead; empty when only the path has it.
+func (f format) names() (public, sent string) {
+	switch {
+	case f.google() && f.embeds():
+		return quote("models/" + f.model), quote("models/" + f.sent)
+	case f.google():
+		return "", ""
+	}
+	return quote(f.model), quote(f.sent)
 }
 
 // strange are members that only survive when bytes are kept.

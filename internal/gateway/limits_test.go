@@ -28,7 +28,7 @@ func TestBodySize(t *testing.T) {
 	r := newRig(t, plan{limits: func(l *gateway.Limits) { l.Body = limit }})
 	for _, f := range formats {
 		for _, chunked := range []bool{false, true} {
-			over := r.do(t, call{path: f.path, body: padded(limit + 1), chunked: chunked})
+			over := r.do(t, call{path: f.at(f.model), body: padded(limit + 1), chunked: chunked})
 			f.isFault(t, over, fault.TooLarge)
 			if x := r.refusal(t, over); x.InBytes != 0 || x.Req != "" {
 				t.Errorf("%s: %d bytes and hash %q of a body that was not read", f.name, x.InBytes, x.Req)
@@ -117,7 +117,7 @@ func TestEncodedBody(t *testing.T) {
 		{"high ratio of little", []string{"gzip"}, gzipped(`{"model":"fast","input":"hi","x":"` + strings.Repeat("x", 900_000) + `"}`), 0, true},
 	} {
 		for _, chunked := range []bool{false, true} {
-			got := r.do(t, call{path: f.path, body: c.body, header: http.Header{"Content-Encoding": c.encoding}, chunked: chunked})
+			got := r.do(t, call{path: f.at(f.model), body: c.body, header: http.Header{"Content-Encoding": c.encoding}, chunked: chunked})
 			if !c.good {
 				f.isFault(t, got, c.kind)
 				r.refusal(t, got)
@@ -175,7 +175,7 @@ func TestSlowBody(t *testing.T) {
 		for _, encoding := range []string{"", "gzip"} {
 			body, w := io.Pipe()
 			go io.WriteString(w, `{"model":`) // nobody closes w in time
-			q := r.request(t, t.Context(), call{method: http.MethodPost, path: f.path})
+			q := r.request(t, t.Context(), call{method: http.MethodPost, path: f.at(f.model)})
 			q.Body, q.ContentLength = body, -1
 			q.Header.Set("Content-Type", "application/json")
 			q.Header.Set("Content-Encoding", encoding)
@@ -285,7 +285,7 @@ func TestUsualSlots(t *testing.T) {
 	}
 	f.isFault(t, r.do(t, f.call("hello")), fault.RateLimited)
 	// Not a byte of the body is asked for.
-	waiting := post(f.path, f.body(f.model, "hello"), "Expect: 100-continue")
+	waiting := post(f.at(f.model), f.body(f.model, "hello"), "Expect: 100-continue")
 	if statuses, _ := r.raw(t, strings.ReplaceAll(waiting, "$KEY", r.key)); len(statuses) == 0 || statuses[0] != http.StatusTooManyRequests {
 		t.Errorf("statuses %v", statuses)
 	}

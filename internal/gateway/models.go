@@ -53,14 +53,23 @@ func (x *Exchange) modelList() any {
 			entries = append(entries, x.modelEntry(m))
 		}
 	}
-	if anthropicClient(x.request) {
+	switch {
+	case googleClient(x.request):
+		return map[string]any{"models": entries}
+	case anthropicClient(x.request):
 		return map[string]any{"data": entries, "has_more": false, "first_id": first, "last_id": last}
 	}
 	return map[string]any{"object": "list", "data": entries}
 }
 
 func (x *Exchange) modelEntry(m identity.Model) any {
-	if anthropicClient(x.request) {
+	switch {
+	case googleClient(x.request):
+		return map[string]any{
+			"name": resource(string(m)), "baseModelId": m, "version": "001", "displayName": m,
+			"supportedGenerationMethods": []string{"generateContent", "countTokens"},
+		}
+	case anthropicClient(x.request):
 		return map[string]any{"type": "model", "id": m, "display_name": m, "created_at": "1970-01-01T00:00:00Z"}
 	}
 	return map[string]any{"id": m, "object": "model", "created": created, "owned_by": "sallyport"}

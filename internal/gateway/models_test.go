@@ -33,8 +33,8 @@ func TestModels(t *testing.T) {
 		key    string
 		want   []string
 	}{
-		{"openai", nil, "", []string{"claude", "fast", "vector", "vendor/mödel:1"}},
-		{"anthropic", anthropicVersion, "", []string{"claude", "fast", "vector", "vendor/mödel:1"}},
+		{"openai", nil, "", []string{"claude", "fast", "flash", "places", "vector", "vendor/mödel:1"}},
+		{"anthropic", anthropicVersion, "", []string{"claude", "fast", "flash", "places", "vector", "vendor/mödel:1"}},
 		{"openai, few", nil, few, []string{"fast"}},
 		{"anthropic, few", anthropicVersion, few, []string{"fast"}},
 	} {
@@ -136,7 +136,7 @@ func TestAllowedModels(t *testing.T) {
 			continue
 		}
 		m := f.isFault(t, got, fault.NotFound)
-		c.body = f.body("nobody", "hello")
+		c.path, c.body = f.at("nobody"), f.body("nobody", "hello")
 		if other := f.isFault(t, r.do(t, c), fault.NotFound); strings.ReplaceAll(other, "nobody", f.model) != m {
 			t.Errorf("%s: %q and %q", f.name, m, other)
 		}
@@ -154,12 +154,12 @@ func TestUnlisted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range []format{formatNamed("chat"), formatNamed("responses stream")} {
-		got := r.do(t, call{path: f.path, body: f.body("oa/gpt-4o-mini", "hello")})
+		got := r.do(t, call{path: f.at("oa/gpt-4o-mini"), body: f.body("oa/gpt-4o-mini", "hello")})
 		if o := r.outcome(t, got); o.State != string(llm.Complete) || o.Model != "oa/gpt-4o-mini" || o.Target != "gpt-4o-mini" {
 			t.Errorf("%s: state %s, model %s, target %s", f.name, o.State, o.Model, o.Target)
 		}
 		for _, model := range []string{"oa/nobody", "an/claude-sonnet-4-5", "oa/", "/gpt-4o-mini", "oa"} {
-			f.isFault(t, r.do(t, call{path: f.path, body: f.body(model, "hello")}), fault.NotFound)
+			f.isFault(t, r.do(t, call{path: f.at(model), body: f.body(model, "hello")}), fault.NotFound)
 		}
 	}
 	if got := r.do(t, call{path: "/v1/models"}); !strings.Contains(string(got.body), `"oa/gpt-4o-mini"`) {
@@ -181,7 +181,7 @@ func TestLocalModels(t *testing.T) {
 	if got := r.do(t, f.call("hello")); got.status != http.StatusOK {
 		t.Errorf("status %d: %s", got.status, got.body)
 	}
-	f.isFault(t, r.do(t, call{path: f.path, body: f.body("passed-on", "hello")}), fault.PolicyRefused)
+	f.isFault(t, r.do(t, call{path: f.at("passed-on"), body: f.body("passed-on", "hello")}), fault.PolicyRefused)
 	for _, q := range r.ups[oa].Journal().Requests() {
 		if strings.Contains(string(q.Body), "big-cloud") {
 			t.Errorf("the upstream received %s", q.Body)
@@ -205,14 +205,15 @@ func TestTrusted(t *testing.T) {
 	r.listen(t, r.Trusted(identity.Principal{Kind: identity.Local, Role: identity.RoleAdmin, Project: "local"}))
 	for _, f := range formats {
 		c := f.call("hello")
-		c.key, c.path = "-", c.path+"?key=whatever"
+		c.key = "-"
+		carriers["query"](&c, "whatever")
 		got := r.do(t, c)
 		if o := r.outcome(t, got); o.Principal != "local" || o.Project != "local" || o.State != string(llm.Complete) {
 			t.Errorf("%s: principal %s, project %s, state %s", f.name, o.Principal, o.Project, o.State)
 		}
 	}
-	for _, q := range slices.Concat(r.ups[oa].Journal().Requests(), r.ups[an].Journal().Requests()) {
-		if strings.Contains(q.Target, "?") {
+	for _, q := range slices.Concat(r.ups[oa].Journal().Requests(), r.ups[an].Journal().Requests(), r.ups[ge].Journal().Requests()) {
+		if strings.Contains(strings.TrimSuffix(q.Target, "?alt=sse"), "?") {
 			t.Errorf("the upstream saw %s", q.Target)
 		}
 	}
@@ -282,7 +283,7 @@ func TestHTTP2(t *testing.T) {
 			t.Errorf("%s: status %d, state %s", f.name, got.status, o.State)
 		}
 		ours(t, got)
-		f.isFault(t, r.do(t, call{path: f.path, body: f.body(f.model, "hello"), key: "sp_bad"}), fault.Unauthenticated)
+		f.isFault(t, r.do(t, call{path: f.at(f.model), body: f.body(f.model, "hello"), key: "sp_bad"}), fault.Unauthenticated)
 	}
 	f := formatNamed("messages stream")
 	before := r.ups[an].Journal().Len()

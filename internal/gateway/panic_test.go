@@ -117,7 +117,7 @@ func TestPanic(t *testing.T) {
 				tr := r.trail(t, got.rid)
 				x := tr.end()
 				usage := c.usage
-				if f.name == "count" {
+				if f.counts() {
 					usage = llm.UsageNone
 				}
 				if x.Usage != string(usage) || x.Fault != fault.Internal.String() {

@@ -29,6 +29,7 @@ type reply struct {
 	beat    *time.Timer // of heartbeats; nil when there are none
 	unread  bool        // the connection may still bring some of the request's body
 	allow   string      // methods that the route accepts, for a request with another
+	array   *array      // turns events into what the client gets; nil when it gets events
 }
 
 func newReply(w http.ResponseWriter, r *http.Request, d wire.Dialect, name wire.Endpoint, id string) *reply {
@@ -92,14 +93,18 @@ func (p *reply) stream(status int, b []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.begun {
-		streamHeader(p.w.Header())
+		p.streamHeader()
 	}
 	p.begin(status)
-	return p.write(b) && p.flush()
+	return p.write(p.array.elements(b)) && p.flush()
 }
 
-func streamHeader(h http.Header) {
+func (p *reply) streamHeader() {
+	h := p.w.Header()
 	h["Content-Type"] = []string{"text/event-stream; charset=utf-8"}
+	if p.array != nil {
+		h["Content-Type"] = []string{"application/json; charset=utf-8"}
+	}
 	h["X-Accel-Buffering"] = []string{"no"}
 }
 
@@ -108,6 +113,7 @@ func (p *reply) write(b []byte) bool {
 	if p.broken || p.ended {
 		return false
 	}
+	p.array.sent(b)
 	n, err := p.w.Write(b)
 	p.written += int64(n)
 	p.broken = err != nil
@@ -131,7 +137,7 @@ func (p *reply) fault(e *fault.Error) (frame []byte) {
 	}
 	if p.begun {
 		frame = p.dialect.Fault(p.name, e, p.id, true)
-		p.write(frame)
+		p.write(p.array.last(frame))
 		p.flush()
 		p.ended = true
 		return frame
@@ -169,7 +175,7 @@ func (p *reply) keepAlive(interval time.Duration) {
 			return
 		}
 		if !p.begun {
-			streamHeader(p.w.Header())
+			p.streamHeader()
 		}
 		p.begin(http.StatusOK)
 		frame := p.dialect.Heartbeat(p.name)

@@ -40,6 +40,11 @@ func (x *Exchange) authenticate() error {
 		}
 		x.principal = p
 	}
+	if x.endpoint.speaks == upstream.Gemini {
+		if err := x.form(query); err != nil {
+			return err
+		}
+	}
 	if err := auth.RequireInference(x.principal); err != nil {
 		return err
 	}

@@ -32,24 +32,25 @@ type endpoint struct {
 	speaks  upstream.Kind // the API family of the route
 	method  string
 	path    string // below /v1 and below /
-	forward string // below an upstream's base URL
+	forward string // below an upstream's base URL; {model} stands for the model
+	address        // what the path says besides; zero where the body says it
 }
 
 // table lists every route of the data plane once; each is served with and
 // without the /v1 prefix.
 var table = []endpoint{
-	{wire.Chat, generate, upstream.OpenAI, http.MethodPost, "/chat/completions", "/chat/completions"},
-	{wire.Responses, generate, upstream.OpenAI, http.MethodPost, "/responses", "/responses"},
-	{wire.Compact, generate, upstream.OpenAI, http.MethodPost, "/responses/compact", "/responses/compact"},
-	{wire.Embeddings, embed, upstream.OpenAI, http.MethodPost, "/embeddings", "/embeddings"},
-	{wire.Messages, generate, upstream.Anthropic, http.MethodPost, "/messages", "/messages"},
-	{wire.CountTokens, count, upstream.Anthropic, http.MethodPost, "/messages/count_tokens", "/messages/count_tokens"},
-	{wire.Responses, socketed, upstream.OpenAI, http.MethodGet, "/responses", ""},
-	{wire.Responses, kept, upstream.OpenAI, http.MethodGet, "/responses/{id}", ""},
-	{wire.Responses, kept, upstream.OpenAI, http.MethodGet, "/responses/{id}/input_items", ""},
-	{wire.Responses, kept, upstream.OpenAI, http.MethodDelete, "/responses/{id}", ""},
-	{wire.Models, local, upstream.OpenAI, http.MethodGet, "/models", ""},
-	{wire.Models, local, upstream.OpenAI, http.MethodGet, "/models/{id...}", ""},
+	{name: wire.Chat, kind: generate, speaks: upstream.OpenAI, method: http.MethodPost, path: "/chat/completions", forward: "/chat/completions"},
+	{name: wire.Responses, kind: generate, speaks: upstream.OpenAI, method: http.MethodPost, path: "/responses", forward: "/responses"},
+	{name: wire.Compact, kind: generate, speaks: upstream.OpenAI, method: http.MethodPost, path: "/responses/compact", forward: "/responses/compact"},
+	{name: wire.Embeddings, kind: embed, speaks: upstream.OpenAI, method: http.MethodPost, path: "/embeddings", forward: "/embeddings"},
+	{name: wire.Messages, kind: generate, speaks: upstream.Anthropic, method: http.MethodPost, path: "/messages", forward: "/messages"},
+	{name: wire.CountTokens, kind: count, speaks: upstream.Anthropic, method: http.MethodPost, path: "/messages/count_tokens", forward: "/messages/count_tokens"},
+	{name: wire.Responses, kind: socketed, speaks: upstream.OpenAI, method: http.MethodGet, path: "/responses"},
+	{name: wire.Responses, kind: kept, speaks: upstream.OpenAI, method: http.MethodGet, path: "/responses/{id}"},
+	{name: wire.Responses, kind: kept, speaks: upstream.OpenAI, method: http.MethodGet, path: "/responses/{id}/input_items"},
+	{name: wire.Responses, kind: kept, speaks: upstream.OpenAI, method: http.MethodDelete, path: "/responses/{id}"},
+	{name: wire.Models, kind: local, speaks: upstream.OpenAI, method: http.MethodGet, path: "/models"},
+	{name: wire.Models, kind: local, speaks: upstream.OpenAI, method: http.MethodGet, path: "/models/{id...}"},
 }
 
 // routes builds the data plane. With a principal every request acts as that
@@ -64,6 +65,7 @@ func (g *Gateway) routes(as *identity.Principal) http.Handler {
 			mux.Handle(pattern, g.handle(e, as))
 		}
 	}
+	g.googleRoutes(mux, byPattern, as)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if g.Ready() != nil {
@@ -149,7 +151,10 @@ func (g *Gateway) handle(e endpoint, as *identity.Principal) http.Handler {
 // dialect is what the route's errors are written in, and what its bodies are
 // parsed with. Paths that lead to no upstream are nobody's own.
 func (g *Gateway) dialect(e endpoint, r *http.Request) wire.Dialect {
-	if e.speaks == upstream.Anthropic || e.forward == "" && anthropicClient(r) {
+	switch {
+	case e.speaks == upstream.Gemini || e.name == wire.Models && googleClient(r) || strings.HasPrefix(r.URL.Path, googleOwn):
+		return g.Dialects[upstream.Gemini]
+	case e.speaks == upstream.Anthropic || e.forward == "" && anthropicClient(r):
 		return g.Dialects[upstream.Anthropic]
 	}
 	return g.Dialects[upstream.OpenAI]

@@ -85,6 +85,9 @@ func (a *attempt) passStream(ctx context.Context, resp *http.Response, watch *wa
 	if a.translation == nil && (p.settled < p.total || len(p.instead) > 0) {
 		a.removed = append(a.removed, wire.Edit{Span: wire.Span{Start: p.settled, End: p.total}, With: p.instead})
 	}
+	if a.committed {
+		x.reply.closeArray()
+	}
 	if a.state == llm.Complete && x.reply.gone() {
 		a.state = llm.CutByClient
 	}

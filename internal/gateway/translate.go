@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
@@ -20,9 +21,11 @@ import (
 var native = map[upstream.Kind]struct {
 	endpoint wire.Endpoint
 	path     string // below the base URL
+	stream   string // the path that streams; empty where it is the same
 }{
-	upstream.OpenAI:    {wire.Chat, "/chat/completions"},
-	upstream.Anthropic: {wire.Messages, "/messages"},
+	upstream.OpenAI:    {wire.Chat, "/chat/completions", ""},
+	upstream.Anthropic: {wire.Messages, "/messages", ""},
+	upstream.Gemini:    {wire.GenerateContent, "/{model}:generateContent", "/{model}:streamGenerateContent"},
 }
 
 // translation is how one attempt speaks another format than its client.
@@ -94,7 +97,9 @@ func writeFor(to wire.Format, u *upstream.Upstream, c route.Candidate) wire.Targ
 func (x *Exchange) neutral() (*llm.Request, error) {
 	if x.asked == nil && x.unread == nil {
 		from, _ := x.gateway.format(x.endpoint.name)
-		x.asked, x.unread = from.Read(x.whole())
+		if x.asked, x.unread = from.Read(x.whole()); x.unread == nil {
+			x.asked.Model, x.asked.Stream = x.call.Model, x.call.Stream
+		}
 	}
 	return x.asked, x.unread
 }
@@ -126,7 +131,7 @@ func (a *attempt) translate() error {
 	}
 	target := writeFor(to, a.upstream, a.candidate)
 	t := &translation{
-		to: to, path: native[a.upstream.Kind].path, decoder: to.Decode(),
+		to: to, path: a.nativePath(), decoder: to.Decode(),
 		encoder: from.Encode(wire.Answering{
 			ID: x.record.RID, Created: x.record.TS / 1e6, Model: x.call.Model, Usage: x.call.UsageAsked, Request: r, Body: x.body.bytes,
 		}),
@@ -142,6 +147,15 @@ func (a *attempt) translate() error {
 	}
 	a.translation = t
 	return nil
+}
+
+// nativePath is the path of the upstream's own format.
+func (a *attempt) nativePath() string {
+	n := native[a.upstream.Kind]
+	if a.exchange.call.Stream {
+		return cmp.Or(n.stream, n.path)
+	}
+	return n.path
 }
 
 // maxDropped bounds how many places are named that were not carried.
@@ -281,12 +295,17 @@ func (a *attempt) callOf() *wire.Call {
 // outgoing is what an attempt sends, and where to.
 func (a *attempt) outgoing() (body *wire.Spliced, path, query string, err error) {
 	x := a.exchange
+	path, query = x.endpoint.forward, x.request.URL.RawQuery
 	if t := a.translation; t != nil {
 		body, err = wire.Splice(t.body, nil)
-		return body, t.path, "", err
+		path, query = t.path, ""
+		if a.upstream.Kind == upstream.Gemini && x.call.Stream {
+			query = eventsQuery
+		}
+	} else {
+		body, err = wire.Splice(x.body.bytes, a.edits)
 	}
-	body, err = wire.Splice(x.body.bytes, a.edits)
-	return body, x.endpoint.forward, x.request.URL.RawQuery, err
+	return body, strings.Replace(path, "{model}", resource(a.candidate.Model), 1), query, err
 }
 
 // answerHeader fills in the header of an answer: what may come back from an
@@ -311,6 +330,6 @@ func (a *attempt) commitTranslated() {
 		x.record.Forwarded = hexSum(t.body)
 	}
 	if a.committed && a.state != llm.CutByClient {
-		x.record.Returned = hex.EncodeToString(t.told.Sum(nil))
+		x.record.Returned = cmp.Or(x.reply.arraySum(), hex.EncodeToString(t.told.Sum(nil)))
 	}
 }

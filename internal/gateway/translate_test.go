@@ -34,43 +34,45 @@ type told struct {
 // crossing is a format whose requests are translated, and where to.
 type crossing struct {
 	format
-	to   string // the upstream's path
+	to   format // unary, of the upstream
 	read func(t testing.TB, body []byte) told
+}
+
+// readers read the answers of each format, whole and streamed.
+var readers = map[wire.Endpoint][2]func(testing.TB, []byte) told{
+	wire.Chat:            {readChatAnswer, readChatStream},
+	wire.Responses:       {readResponse, readResponseStream},
+	wire.Messages:        {readMessage, readMessageStream},
+	wire.GenerateContent: {readGenerated, readGeneratedStream},
 }
 
 // crossings lists every pair of formats, each whole and streamed.
 func crossings() []crossing {
 	var all []crossing
 	for _, f := range formats {
-		switch f.ep {
-		case wire.Chat:
-			f.up, f.model = an, claude
-			c := crossing{f, "/v1/messages", readChatAnswer}
+		for _, to := range formats {
+			if readers[f.ep][0] == nil || readers[to.ep][0] == nil || f.up == to.up || to.stream || to.ep == wire.Responses {
+				continue
+			}
+			c := crossing{f, to, readers[f.ep][0]}
+			c.up, c.model, c.name = to.up, to.model, f.name+" to "+to.name
 			if f.stream {
-				body := f.body
+				c.read = readers[f.ep][1]
+			}
+			if f.stream && f.ep == wire.Chat {
 				c.body = func(m, p string) string {
-					return strings.Replace(body(m, p), `"stream":true`, `"stream":true,"stream_options":{"include_usage":true}`, 1)
+					return strings.Replace(f.body(m, p), `"stream":true`, `"stream":true,"stream_options":{"include_usage":true}`, 1)
 				}
-				c.read = readChatStream
-			}
-			all = append(all, c)
-		case wire.Responses:
-			f.up, f.model = an, claude
-			c := crossing{f, "/v1/messages", readResponse}
-			if f.stream {
-				c.read = readResponseStream
-			}
-			all = append(all, c)
-		case wire.Messages:
-			f.up, f.model = oa, fast
-			c := crossing{f, "/v1/chat/completions", readMessage}
-			if f.stream {
-				c.read = readMessageStream
 			}
 			all = append(all, c)
 		}
 	}
 	return all
+}
+
+func crossingNamed(name string) crossing {
+	all := crossings()
+	return all[slices.IndexFunc(all, func(c crossing) bool { return c.name == name })]
 }
 
 func unmarshal(t testing.TB, b []byte, into any) {
@@ -272,6 +274,87 @@ func readMessageStream(t testing.TB, body []byte) told {
 	return got
 }
 
+// generated is what Google's SDKs read of an answer, or of one piece of it.
+type generated struct {
+	Candidates []struct {
+		Content struct {
+			Role  string
+			Parts []struct {
+				Text    string
+				Thought bool
+				Call    *struct {
+					ID, Name string
+					Args     json.RawMessage
+				} `json:"functionCall"`
+			}
+		}
+		Finish string `json:"finishReason"`
+		Index  *int
+	}
+	Usage *struct {
+		Prompt     int64 `json:"promptTokenCount"`
+		Candidates int64 `json:"candidatesTokenCount"`
+		Thoughts   int64 `json:"thoughtsTokenCount"`
+		Total      int64 `json:"totalTokenCount"`
+	} `json:"usageMetadata"`
+	Model string `json:"modelVersion"`
+	ID    string `json:"responseId"`
+}
+
+// into adds a piece to what was told.
+func (g generated) into(t testing.TB, got *told) {
+	t.Helper()
+	if len(g.Candidates) != 1 || g.Candidates[0].Index == nil || g.Candidates[0].Content.Role != "model" || g.Model == "" || g.ID == "" {
+		t.Errorf("not an answer of Google's form: %+v", g)
+		return
+	}
+	c := g.Candidates[0]
+	for _, p := range c.Content.Parts {
+		if p.Call != nil {
+			got.Calls = append(got.Calls, upstreamtest.ToolCall{ID: p.Call.ID, Name: p.Call.Name, Args: string(p.Call.Args)})
+		}
+		if !p.Thought {
+			got.Text += p.Text
+		}
+	}
+	if c.Finish != "" {
+		got.Finish = map[string]string{"STOP": "end", "MAX_TOKENS": "length"}[c.Finish]
+		if len(got.Calls) > 0 {
+			got.Finish = "tool"
+		}
+	}
+	if u := g.Usage; u != nil {
+		got.Prompt, got.Output = u.Prompt, u.Candidates+u.Thoughts
+		if u.Total != got.Prompt+got.Output {
+			t.Errorf("total %d of %d and %d", u.Total, got.Prompt, got.Output)
+		}
+	}
+}
+
+func readGenerated(t testing.TB, body []byte) told {
+	t.Helper()
+	var g generated
+	unmarshal(t, body, &g)
+	got := told{Prompt: -1}
+	g.into(t, &got)
+	return got
+}
+
+func readGeneratedStream(t testing.TB, body []byte) told {
+	t.Helper()
+	got := told{Prompt: -1}
+	all := streamed(t, body)
+	for i, ev := range all {
+		var g generated
+		unmarshal(t, ev.Data, &g)
+		if len(ev.Name) > 0 || got.Finish != "" || (g.Usage != nil) != (i == len(all)-1) {
+			t.Errorf("frame %d of %d: %s", i, len(all), ev.Raw)
+		}
+		g.into(t, &got)
+	}
+	return got
+}
+
 // bodies are requests of a format that mean the same in each.
 func (c crossing) bodies() map[string]string {
 	const schema = `{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer"}},"required":["city","days"]}`
@@ -300,6 +383,23 @@ func (c crossing) bodies() map[string]string {
 			"schema":       head + stream + `,"messages":[{"role":"user","content":"hello"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":` + schema + `}}}`,
 		}
 	}
+	if c.ep == wire.GenerateContent {
+		tools := func(list ...string) string {
+			for i, name := range list {
+				list[i] = `{"name":"` + name + `","description":"d","parameters":{"type":"OBJECT","properties":{"city":{"type":"STRING"},"days":{"type":"INTEGER"}},"required":["city","days"]}}`
+			}
+			return `,"tools":[{"functionDeclarations":[` + strings.Join(list, ",") + `]}]`
+		}
+		return map[string]string{
+			"conversation": `{"systemInstruction":{"parts":[{"text":"Be \"brief\" \u00e9."}]},"contents":[{"role":"user","parts":[{"text":"one"},{"text":"two"}]},{"role":"model","parts":[{"text":"three"}]},{"parts":[{"text":"four nonce-abc"}]}]}`,
+			"length":       `{"contents":[{"parts":[{"text":"hello"}]}],"generation_config":{"max_output_tokens":4}}`,
+			"tool":         `{"contents":[{"parts":[{"text":"call weather"}]}],"toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["weather"]}}` + tools("weather") + `}`,
+			"tools":        `{"contents":[{"parts":[{"text":"call weather and forecast"}]}]` + tools("weather", "forecast") + `}`,
+			"result":       `{"contents":[{"role":"user","parts":[{"text":"call weather"}]},{"role":"model","parts":[{"functionCall":{"id":"c.1","name":"weather","args":{"city":"Oslo","days":2}},"thoughtSignature":"c2ln"},{"functionCall":{"name":"weather"}}]},{"role":"user","parts":[{"functionResponse":{"id":"c.1","name":"weather","response":{"output":"rain"}}},{"functionResponse":{"name":"weather","response":{"sky":"sun"}}},{"text":"go on"}]}]` + tools("weather") + `}`,
+			"image":        `{"contents":[{"parts":[{"text":"look"},{"inlineData":{"mimeType":"image/png","data":"iVBORw0KGgo"}}]}]}`,
+			"schema":       `{"contents":[{"parts":[{"text":"hello"}]}],"generationConfig":{"responseMimeType":"application/json","responseJsonSchema":` + schema + `}}`,
+		}
+	}
 	head += `,"max_tokens":64`
 	tool := func(name string) string {
 		return `{"name":"` + name + `","description":"d","input_schema":` + schema + `}`
@@ -322,13 +422,13 @@ func TestTranslates(t *testing.T) {
 	for _, c := range crossings() {
 		for name, body := range c.bodies() {
 			t.Run(c.name+" "+name, func(t *testing.T) {
-				got := r.do(t, call{path: c.path, body: body})
+				got := r.do(t, call{path: c.at(c.model), body: body})
 				o := r.outcome(t, got)
 				up := r.taps[c.up].take(t)
 				if got.status != http.StatusOK {
 					t.Fatalf("status %d: %s\nthe upstream received %s", got.status, got.body, up.body)
 				}
-				want, err := upstreamtest.Expect(c.to, up.body)
+				want, err := upstreamtest.Expect(c.to.at(c.model), up.body)
 				if err != nil {
 					t.Fatalf("%v: %s", err, up.body)
 				}
@@ -344,7 +444,7 @@ func TestTranslates(t *testing.T) {
 				commits(t, "fwd", o.Forwarded, up.body, nil)
 				commits(t, "upres", o.Answer, up.answered, nil)
 				commits(t, "res", o.Returned, got.body, nil)
-				if o.State != string(llm.Complete) || o.Usage != string(llm.UsageClaimed) || o.Endpoint != string(c.ep) || "/v1/"+map[string]string{"chat": "chat/completions", "messages": "messages"}[o.Spoken] != c.to {
+				if o.State != string(llm.Complete) || o.Usage != string(llm.UsageClaimed) || o.Endpoint != string(c.ep) || o.Spoken != string(c.to.ep) {
 					t.Errorf("record: state %s, usage %s, endpoint %s, spoken %s", o.State, o.Usage, o.Endpoint, o.Spoken)
 				}
 			})
@@ -390,7 +490,7 @@ func TestTranslatedErrors(t *testing.T) {
 	for _, c := range crossings() {
 		for _, status := range []int{400, 402, 404, 413, 422, 429, 500, 503, 529} {
 			r.next(t, c.up, fmt.Sprintf("status=%d retry-after=7200", status))
-			got := r.do(t, call{path: c.path, body: c.body(c.model, "hello")})
+			got := r.do(t, call{path: c.at(c.model), body: c.body(c.model, "hello")})
 			r.outcome(t, got)
 			up := r.taps[c.up].take(t)
 			if got.status != status || got.header.Get("X-Sallyport-Reason") != "upstream" {
@@ -407,7 +507,7 @@ func TestTranslatedErrors(t *testing.T) {
 		}
 		// What is the gateway's own trouble is not told as the client's.
 		r.next(t, c.up, "status=401")
-		c.isFault(t, r.do(t, call{path: c.path, body: c.body(c.model, "hello")}), fault.UpstreamFailed)
+		c.isFault(t, r.do(t, call{path: c.at(c.model), body: c.body(c.model, "hello")}), fault.UpstreamFailed)
 		r.taps[c.up].take(t)
 	}
 }
@@ -433,7 +533,7 @@ func TestTranslatedBrokenStreams(t *testing.T) {
 			{"error=4", llm.ErrorFrame},
 		} {
 			r.next(t, c.up, x.knobs)
-			got := r.do(t, call{path: c.path, body: c.body(c.model, "hello")})
+			got := r.do(t, call{path: c.at(c.model), body: c.body(c.model, "hello")})
 			_, frame := c.splitFrame(t, got)
 			o := r.outcome(t, got)
 			if o.State != string(x.state) {
@@ -460,7 +560,7 @@ func TestFailoverAcrossFormats(t *testing.T) {
 	for _, c := range crossings() {
 		for _, knobs := range []string{"status=503", "cut=0", "malformed=0"} {
 			r.next(t, oa, knobs)
-			got := r.do(t, call{path: c.path, body: c.body("mixed", "hello")})
+			got := r.do(t, call{path: c.at("mixed"), body: c.body("mixed", "hello")})
 			o := r.outcome(t, got)
 			if got.status != http.StatusOK || o.State != string(llm.Complete) || len(o.Attempts) != 2 || o.Upstream != string(an) {
 				t.Errorf("%s %s: status %d, state %s, attempts %+v: %s", c.name, knobs, got.status, o.State, o.Attempts, got.body)
@@ -477,10 +577,8 @@ func TestFailoverAcrossFormats(t *testing.T) {
 // meaning is refused with a pointer to it, and nothing is sent.
 func TestDropped(t *testing.T) {
 	r := newRig(t, plan{})
-	named := func(name string) crossing {
-		return crossings()[slices.IndexFunc(crossings(), func(c crossing) bool { return c.name == name })]
-	}
-	chat, responses, messages := named("chat"), named("responses"), named("messages")
+	chat, messages, gemini := crossingNamed("chat to messages"), crossingNamed("messages to chat"), crossingNamed("chat to gemini")
+	responses, google := crossingNamed("responses to messages"), crossingNamed("gemini to messages")
 	for _, c := range []struct {
 		crossing
 		extra, dropped string
@@ -495,9 +593,11 @@ func TestDropped(t *testing.T) {
 		{responses, `,"store":false,"truncation":"disabled","parallel_tool_calls":true,"include":["reasoning.encrypted_content"],"service_tier":"auto","top_logprobs":0,"reasoning":{},"text":{"format":{"type":"text"}}`, ""},
 		{messages, `,"top_k":4,"metadata":{"user_id":"u","more":1},"temperature":0.5,"cache_control":{"type":"ephemeral"}`, "/temperature, /top_k, /metadata/more, /cache_control"},
 		{messages, ``, ""},
+		{gemini, `,"logit_bias":{"1":2},"user":"u","temperature":1.7,"seed":3,"n":2,"reasoning_effort":"xhigh"`, "/logit_bias, /user, /reasoning_effort"},
+		{google, `,"generationConfig":{"seed":3,"topP":0.5,"mediaResolution":"LOW"},"safetySettings":[{}],"labels":{"a":"b"}`, "/generationConfig/seed, /generationConfig/mediaResolution, /safetySettings, /labels"},
 	} {
 		body := strings.TrimSuffix(c.body(c.model, "hello"), "}") + c.extra + "}"
-		got := r.do(t, call{path: c.path, body: body})
+		got := r.do(t, call{path: c.at(c.model), body: body})
 		o := r.outcome(t, got)
 		if h := got.header.Get("X-Sallyport-Dropped"); got.status != http.StatusOK || h != c.dropped || strings.Join(o.Dropped, ", ") != c.dropped {
 			t.Errorf("%s: status %d, dropped %q, in the record %q, want %q: %s", c.extra, got.status, h, o.Dropped, c.dropped, got.body)
@@ -523,10 +623,16 @@ func TestDropped(t *testing.T) {
 		{responses, `,"reasoning":{"effort":7}`, "/reasoning/effort", fault.BadRequest},
 		{messages, `,"tools":[{"type":"web_search_20250305","name":"web_search"}]`, "/tools/0", fault.NotCarried},
 		{messages, `,"thinking":{"type":"deep"}`, "/thinking", fault.BadRequest},
+		{gemini, `,"parallel_tool_calls":false,"tools":[{"type":"function","function":{"name":"f"}}]`, "/parallel_tool_calls", fault.NotCarried},
+		{gemini, `,"logprobs":true`, "/logprobs", fault.NotCarried},
+		{google, `,"tools":[{"googleSearch":{}}]`, "/tools/0/googleSearch", fault.NotCarried},
+		{google, `,"cachedContent":"cachedContents/x"`, "/cachedContent", fault.NotCarried},
+		{google, `,"generationConfig":{"responseModalities":["TEXT","IMAGE"]}`, "/generationConfig/responseModalities/1", fault.NotCarried},
+		{google, `,"generationConfig":{"topP":1},"generation_config":{"topP":1}`, "/generation_config", fault.BadRequest},
 	} {
 		seen := r.ups[c.up].Journal().Len()
 		body := strings.TrimSuffix(c.body(c.model, "hello"), "}") + c.extra + "}"
-		got := r.do(t, call{path: c.path, body: body})
+		got := r.do(t, call{path: c.at(c.model), body: body})
 		c.isFault(t, got, c.kind)
 		if !bytes.Contains(got.body, []byte(c.pointer)) {
 			t.Errorf("%s: no pointer %s in %s", c.extra, c.pointer, got.body)

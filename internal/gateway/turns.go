@@ -41,7 +41,7 @@ type recollection struct {
 
 // references are the members of a responses request that matter here. The
 // variants of their names are refused as well.
-var references = wire.NewGuard("previous_response_id", "conversation", "background", "store", "input")
+var references = wire.NewGuard("previous_response_id", "store", "input")
 
 // recall finds out what a request of the Responses API refers to.
 func (x *Exchange) recall() error {
@@ -49,21 +49,12 @@ func (x *Exchange) recall() error {
 		return nil
 	}
 	b := x.body.bytes
-	var at [5]wire.Span
+	var at [3]wire.Span
 	top := wire.Span{Start: bytes.IndexByte(b, '{'), End: len(b)}
 	if err := wire.Lookup(b, top, references, at[:]); err != nil {
 		return err
 	}
-	previous, store, input := at[0], at[3], at[4]
-	for i, name := range []string{"conversation", "background"} {
-		lit := at[1+i].Of(b)
-		if k := wire.KindOf(lit); k == wire.Absent || k == wire.Null || k == wire.Bool && !wire.True(lit) {
-			continue
-		}
-		e := fault.Newf(fault.NotCarried, "%s is not carried: it refers to what the upstream keeps for everybody behind this gateway", name)
-		e.Pointer = "/" + name
-		return e
-	}
+	previous, store, input := at[0], at[1], at[2]
 	x.turns = &recollection{own: elements(input.Of(b)), store: wire.KindOf(store.Of(b)) != wire.Bool || wire.True(store.Of(b))}
 	lit := previous.Of(b)
 	switch wire.KindOf(lit) {

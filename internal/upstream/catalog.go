@@ -60,18 +60,31 @@ func (u *Upstream) Refresh(ctx context.Context) error {
 		Data []struct {
 			ID string `json:"id"`
 		} `json:"data"`
+		Models []struct { // Gemini
+			Name string `json:"name"`
+		} `json:"models"`
 	}
-	header := http.Header{"Accept": {"application/json"}}
-	if u.Kind == Anthropic {
-		header.Set("anthropic-version", "2023-06-01")
+	q := Request{Method: http.MethodGet, Path: u.base.Path + "/models", Header: http.Header{"Accept": {"application/json"}}}
+	switch u.Kind {
+	case Anthropic:
+		q.Header.Set("anthropic-version", "2023-06-01")
+	case Gemini:
+		q.Query = "pageSize=1000" // the most that one page holds
 	}
-	if err := u.get(ctx, u.base.Path+"/models", header, &list); err != nil {
+	if err := u.get(ctx, q, &list); err != nil {
 		return err
 	}
-	next := Catalog{Known: true, Models: slices.Clone(u.Models), Remote: map[string]bool{}}
+	var names []string
 	for _, m := range list.Data {
-		if len(next.Models) < maxModels && m.ID != "" && len(m.ID) <= 256 && !slices.Contains(next.Models, m.ID) && !u.Leaks([]byte(m.ID)) {
-			next.Models = append(next.Models, m.ID)
+		names = append(names, m.ID)
+	}
+	for _, m := range list.Models {
+		names = append(names, strings.TrimPrefix(m.Name, "models/"))
+	}
+	next := Catalog{Known: true, Models: slices.Clone(u.Models), Remote: map[string]bool{}}
+	for _, name := range names {
+		if len(next.Models) < maxModels && name != "" && len(name) <= 256 && !slices.Contains(next.Models, name) && !u.Leaks([]byte(name)) {
+			next.Models = append(next.Models, name)
 		}
 	}
 	if u.Class == label.OnSite {
@@ -93,7 +106,7 @@ func (u *Upstream) markRemote(ctx context.Context, remote map[string]bool) {
 			RemoteModel string `json:"remote_model"`
 		} `json:"models"`
 	}
-	if err := u.get(ctx, "/api/tags", http.Header{}, &tags); err != nil {
+	if err := u.get(ctx, Request{Method: http.MethodGet, Path: "/api/tags"}, &tags); err != nil {
 		return
 	}
 	for _, m := range tags.Models {
@@ -103,8 +116,8 @@ func (u *Upstream) markRemote(ctx context.Context, remote map[string]bool) {
 	}
 }
 
-func (u *Upstream) get(ctx context.Context, path string, header http.Header, into any) error {
-	resp, err := u.send(ctx, Request{Method: http.MethodGet, Path: path, Header: header})
+func (u *Upstream) get(ctx context.Context, q Request, into any) error {
+	resp, err := u.send(ctx, q)
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ type Kind string
 const (
 	OpenAI    Kind = "openai"    // anything compatible with OpenAI's API
 	Anthropic Kind = "anthropic" // Anthropic's Messages API
+	Gemini    Kind = "gemini"    // Google's Gemini API
 )
 
 // Config describes one upstream. The zero value of every optional field is safe.
@@ -80,8 +81,8 @@ func New(cfg Config) (*Upstream, error) {
 	if base.User != nil || base.RawQuery != "" || base.Fragment != "" {
 		return nil, fmt.Errorf("upstream %s: base_url must not hold a credential, a query or a fragment", cfg.Name)
 	}
-	if cfg.Kind != OpenAI && cfg.Kind != Anthropic {
-		return nil, fmt.Errorf("upstream %s: kind %q is none of openai, anthropic", cfg.Name, cfg.Kind)
+	if official[cfg.Kind] == "" {
+		return nil, fmt.Errorf("upstream %s: kind %q is none of openai, anthropic, gemini", cfg.Name, cfg.Kind)
 	}
 	u := &Upstream{Config: cfg, base: base}
 	u.watch(cfg.Key)
@@ -136,8 +137,11 @@ func (u *Upstream) Host() string { return u.base.Hostname() }
 
 // Official reports whether the vendor whose API this is serves it, not one of the
 // many servers that are compatible with it.
-func (u *Upstream) Official() bool {
-	return u.Kind == OpenAI && u.Host() == "api.openai.com" || u.Kind == Anthropic && u.Host() == "api.anthropic.com"
+func (u *Upstream) Official() bool { return u.Host() == official[u.Kind] }
+
+// official are the vendors' own hosts of the kinds.
+var official = map[Kind]string{
+	OpenAI: "api.openai.com", Anthropic: "api.anthropic.com", Gemini: "generativelanguage.googleapis.com",
 }
 
 // Serves reports whether the upstream serves an endpoint of its API. Without a list
@@ -201,14 +205,18 @@ func (u *Upstream) send(ctx context.Context, r Request) (*http.Response, error) 
 func (u *Upstream) authorize(h http.Header) {
 	h.Del("Authorization")
 	h.Del("X-Api-Key")
+	h.Del("X-Goog-Api-Key")
 	if u.Key.Empty() {
 		return
 	}
-	if u.Kind == Anthropic {
+	switch u.Kind {
+	case Anthropic:
 		h["X-Api-Key"] = []string{u.Key.Reveal()}
-		return
+	case Gemini:
+		h["X-Goog-Api-Key"] = []string{u.Key.Reveal()}
+	default:
+		h["Authorization"] = []string{"Bearer " + u.Key.Reveal()}
 	}
-	h["Authorization"] = []string{"Bearer " + u.Key.Reveal()}
 }
 
 // minCredential is how long a credential must be for Leaks to look for it:

@@ -136,18 +136,18 @@ func TestCredentialAndHeaders(t *testing.T) {
 	var got http.Header
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got = r.Header }))
 	defer srv.Close()
-	for kind, want := range map[Kind][2]string{OpenAI: {"Bearer k-canary-123", ""}, Anthropic: {"", "k-canary-123"}} {
+	for kind, want := range map[Kind][3]string{OpenAI: {"Bearer k-canary-123"}, Anthropic: {1: "k-canary-123"}, Gemini: {2: "k-canary-123"}} {
 		u, err := New(Config{Name: "u", Kind: kind, BaseURL: srv.URL + "/v1/", Class: label.OnSite, Key: secret.New("k-canary-123"), Headers: map[string]string{"X-Team": "a"}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := http.Header{"Authorization": {"Bearer client"}, "X-Api-Key": {"client"}}
+		h := http.Header{"Authorization": {"Bearer client"}, "X-Api-Key": {"client"}, "X-Goog-Api-Key": {"client"}}
 		resp, err := u.Do(t.Context(), Request{Method: "POST", Path: "/x", Header: h, Body: io.NopCloser(strings.NewReader("{}")), Length: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if got.Get("Authorization") != want[0] || got.Get("X-Api-Key") != want[1] || got.Get("X-Team") != "a" {
+		if got.Get("Authorization") != want[0] || got.Get("X-Api-Key") != want[1] || got.Get("X-Goog-Api-Key") != want[2] || got.Get("X-Team") != "a" {
 			t.Errorf("%s sent %v", kind, got)
 		}
 		if s := fmt.Sprintf("%v %+v", u.Config, u.Config); strings.Contains(s, "canary") {
@@ -298,6 +298,29 @@ func TestCatalog(t *testing.T) {
 	}
 	if !u.Offers("small") {
 		t.Error("the last list was forgotten")
+	}
+}
+
+// TestGeminiCatalog: Google's list is asked for in one page, and its names are those
+// that clients use.
+func TestGeminiCatalog(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.RequestURI != "/v1beta/models?pageSize=1000" {
+			http.NotFound(w, r)
+			return
+		}
+		fmt.Fprint(w, `{"models":[{"name":"models/gemini-2.5-flash"},{"name":"tunedModels/mine"},{"name":""}]}`)
+	}))
+	defer srv.Close()
+	u, err := New(Config{Name: "u", Kind: Gemini, BaseURL: srv.URL + "/v1beta", AllowPrivate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := u.Catalog().Models; len(got) != 2 || !u.Offers("gemini-2.5-flash") || !u.Offers("tunedModels/mine") {
+		t.Errorf("models %q", got)
 	}
 }
 

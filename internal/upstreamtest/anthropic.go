@@ -256,7 +256,8 @@ func versionChecks(x *exchange, q *messagesRequest) *fault {
 // emptyPrompt is the request that Early answers.
 func emptyPrompt(cfg Config, stream bool) []byte {
 	p := obj("model", cfg.Models[0].ID, "max_tokens", 64, "stream", stream, "input", "",
-		"messages", list{obj("role", "user", "content", "")})
+		"messages", list{obj("role", "user", "content", "")},
+		"contents", list{obj("parts", list{obj("text", "")})}, "content", obj("parts", list{obj("text", "")}))
 	return p
 }
 

@@ -1,14 +1,15 @@
 // Package upstreamtest is a provider of models to test against: an HTTP server
-// that speaks the OpenAI and the Anthropic API as the vendors do, over real
-// sockets, and can be told to fail in every way that a provider can.
+// that speaks the OpenAI, the Anthropic and the Gemini API as the vendors do, over
+// real sockets, and can be told to fail in every way that a provider can.
 //
 // # Honest by default
 //
 // With the zero Behaviour a Server checks its credential, the vendor's required
 // headers, the content type and the body, and answers in the vendor's own form:
 // error bodies, event order, header names. Sources are the vendors' API
-// references (platform.openai.com/docs/api-reference and
-// platform.claude.com/docs/en/api).
+// references (platform.openai.com/docs/api-reference,
+// platform.claude.com/docs/en/api and ai.google.dev/api). Members that a vendor
+// does not know are ignored, although Google refuses them.
 //
 // The answer is a function of the request, so no client passes on a canned one:
 //

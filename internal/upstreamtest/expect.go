@@ -5,16 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // Expect computes what an honest Server answers to a POST of the body to the
-// path, one of /v1/chat/completions, /v1/responses, /v1/messages and
-// /v1/messages/count_tokens, under the behaviour that a directive in it asks
+// path, one of /v1/chat/completions, /v1/responses, /v1/messages,
+// /v1/messages/count_tokens, and of Gemini's :generateContent and
+// :streamGenerateContent, under the behaviour that a directive in it asks
 // for. The model and stream_options make no difference, so a gateway that
 // changes only these leaves the answer the same.
 //
 // The prompt text that the digest is made from is, for every message in order
-// (an Anthropic or Responses system prompt first), its role, ": ", its text and
+// (an Anthropic, Responses or Gemini system prompt first), its role, ": ", its text and
 // a line feed; parts of one message are joined by line feeds; a part without
 // text counts as its own JSON; tool calls add a line feed, name and arguments.
 func Expect(path string, body []byte) (Answer, error) {
@@ -31,7 +33,14 @@ func Expect(path string, body []byte) (Answer, error) {
 
 func readPrompt(path string, body []byte) (*prompt, error) {
 	var q interface{ prompt() (*prompt, *fault) }
+	path, _, _ = strings.Cut(path, "?")
+	if _, verb, ok := geminiPath(path); ok && verb != "" {
+		path = verb
+		body = camelJSON(body)
+	}
 	switch path {
+	case "generateContent", "streamGenerateContent":
+		q = new(generateRequest)
 	case "/v1/chat/completions":
 		q = new(chatRequest)
 	case "/v1/responses":

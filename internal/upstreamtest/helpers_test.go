@@ -49,10 +49,13 @@ func request(t testing.TB, s *Server, method, path, body string) *http.Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.cfg.Vendor == Anthropic {
+	switch s.cfg.Vendor {
+	case Anthropic:
 		r.Header.Set("X-Api-Key", testKey)
 		r.Header.Set("Anthropic-Version", Anthropic2023)
-	} else {
+	case Gemini:
+		r.Header.Set("X-Goog-Api-Key", testKey)
+	default:
 		r.Header.Set("Authorization", "Bearer "+testKey)
 	}
 	if method == http.MethodPost {
@@ -196,6 +199,11 @@ func events(t testing.TB, stream []byte) []event {
 func chatBody(text, more string) string {
 	b, _ := json.Marshal(text)
 	return fmt.Sprintf(`{"model":"gpt-5-mini","messages":[{"role":"user","content":%s}]%s}`, b, more)
+}
+
+func generateBody(text, more string) string {
+	b, _ := json.Marshal(text)
+	return fmt.Sprintf(`{"contents":[{"role":"user","parts":[{"text":%s}]}]%s}`, b, more)
 }
 
 func messagesBody(text, more string) string {

@@ -28,6 +28,7 @@ type Vendor string
 const (
 	OpenAI    Vendor = "openai"
 	Anthropic Vendor = "anthropic"
+	Gemini    Vendor = "gemini"
 )
 
 // Model is one model that a Server offers.
@@ -39,10 +40,17 @@ type Model struct {
 // DefaultModels are offered when Config names none. Names are ones that the
 // vendors' SDKs know, since some SDKs treat unknown names differently.
 func DefaultModels(v Vendor) []Model {
-	if v == Anthropic {
+	switch v {
+	case Anthropic:
 		return []Model{
 			{ID: "claude-sonnet-4-5", Declared: "claude-sonnet-4-5-20250929"},
 			{ID: "claude-haiku-4-5", Declared: "claude-haiku-4-5-20251001"},
+		}
+	case Gemini:
+		return []Model{
+			{ID: "gemini-3-flash-preview", Declared: "gemini-3-flash-preview-12-2025"},
+			{ID: "gemini-2.5-flash"},
+			{ID: "gemini-embedding-001"},
 		}
 	}
 	return []Model{
@@ -91,7 +99,7 @@ type Server struct {
 // Start starts a Server. Close it.
 func Start(cfg Config) (*Server, error) {
 	cfg.Vendor = cmp.Or(cfg.Vendor, OpenAI)
-	if cfg.Vendor != OpenAI && cfg.Vendor != Anthropic {
+	if cfg.Vendor != OpenAI && cfg.Vendor != Anthropic && cfg.Vendor != Gemini {
 		return nil, fmt.Errorf("unknown vendor %q", cfg.Vendor)
 	}
 	if len(cfg.Models) == 0 {
@@ -172,8 +180,14 @@ func (s *Server) serve(l net.Listener) {
 // URL is the server's address, such as "http://127.0.0.1:41234".
 func (s *Server) URL() string { return s.url }
 
-// BaseURL is what SDKs and gateways are configured with: URL and "/v1".
-func (s *Server) BaseURL() string { return s.url + "/v1" }
+// BaseURL is what SDKs and gateways are configured with: URL and "/v1", or
+// "/v1beta" of Gemini.
+func (s *Server) BaseURL() string {
+	if s.cfg.Vendor == Gemini {
+		return s.url + "/v1beta"
+	}
+	return s.url + "/v1"
+}
 
 // Journal is what the server saw.
 func (s *Server) Journal() *Journal { return s.journal }
@@ -219,7 +233,7 @@ type exchange struct {
 	queued bool // b came from Next: directives do not apply
 }
 
-// ServeHTTP implements http.Handler. It serves the API under /v1.
+// ServeHTTP implements http.Handler. It serves the API under /v1, Gemini's also under /v1beta.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.handled.Add(1)
 	defer s.handled.Done()
@@ -387,7 +401,7 @@ func (x *exchange) headerText() string {
 // fault is an error that the provider reports.
 type fault struct {
 	status  int
-	kind    string // Anthropic's type, OpenAI's code
+	kind    string // Anthropic's type, OpenAI's code, Google's status
 	class   string // OpenAI's type
 	param   string // OpenAI's param
 	message string
@@ -397,7 +411,7 @@ func badRequest(param, message string) *fault {
 	return &fault{status: 400, kind: "", class: "invalid_request_error", param: param, message: message}
 }
 
-// vendor is what the two APIs do differently.
+// vendor is what the APIs do differently.
 type vendor struct {
 	route   func(*exchange) (reply, *fault)
 	headers func(*exchange) http.Header
@@ -406,7 +420,10 @@ type vendor struct {
 }
 
 func vendorOf(v Vendor) vendor {
-	if v == Anthropic {
+	switch v {
+	case Gemini:
+		return vendor{routeGemini, geminiHeaders, geminiStatus, geminiFault}
+	case Anthropic:
 		return vendor{routeAnthropic, anthropicHeaders, anthropicStatus, anthropicFault}
 	}
 	return vendor{routeOpenAI, openAIHeaders, openAIStatus, openAIFault}

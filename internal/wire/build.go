@@ -36,6 +36,14 @@ func (w *Builder) Key(name string) *Builder {
 	return w
 }
 
+// Name is Key for a key of any text.
+func (w *Builder) Name(name string) *Builder {
+	w.comma()
+	w.b = append(AppendString(w.b, name), ':')
+	w.first = true
+	return w
+}
+
 // Open begins an object as an element, or as the value of a key.
 func (w *Builder) Open() *Builder { return w.open('{') }
 

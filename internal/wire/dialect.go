@@ -21,6 +21,11 @@ const (
 	Messages    Endpoint = "messages"     // Anthropic POST /v1/messages
 	CountTokens Endpoint = "count_tokens" // Anthropic POST /v1/messages/count_tokens
 	Models      Endpoint = "models"       // GET /v1/models and /v1/models/{id}
+
+	GenerateContent    Endpoint = "generate_content"     // Google POST /v1beta/models/{model}:generateContent and :streamGenerateContent
+	CountContent       Endpoint = "count_content"        // Google POST /v1beta/models/{model}:countTokens
+	EmbedContent       Endpoint = "embed_content"        // Google POST /v1beta/models/{model}:embedContent
+	BatchEmbedContents Endpoint = "batch_embed_contents" // Google POST /v1beta/models/{model}:batchEmbedContents
 )
 
 // Span is a half-open range of byte offsets into a body.
@@ -38,7 +43,8 @@ type Edit struct {
 type Call struct {
 	Endpoint   Endpoint
 	Model      string // decoded model name, as the client wrote it
-	ModelSpan  Span   // the JSON string value including its quotes
+	ModelSpan  Span   // the JSON string value including its quotes; zero where the path names the model
+	Repeats    []Span // string values of the body that repeat, as models/NAME, the model that the path names
 	Stream     bool
 	MaxOutput  int64 // the client's bound on generated tokens of one choice; 0 when it gave none
 	Choices    int64 // how many answers it asked for; at least 1

@@ -79,11 +79,18 @@ func (f Format) For(model string, lacks llm.Features) llm.Features {
 	return carried
 }
 
-// CheckResults makes sure that every result of a tool answers an earlier call,
-// and gives it the name of that call's tool. The error is of kind BadRequest.
+// CheckResults makes sure that every part stands where its kind may, and that every
+// result of a tool answers an earlier call, and gives it the name of that call's
+// tool. The error is of kind BadRequest.
 func CheckResults(body []byte, r *llm.Request) error {
+	if err := checkParts(body, r.System, llm.Developer); err != nil {
+		return err
+	}
 	calls := map[string]llm.Call{}
 	for _, m := range r.Messages {
+		if err := checkParts(body, m.Parts, m.Role); err != nil {
+			return err
+		}
 		for i := range m.Parts {
 			switch p := &m.Parts[i]; p.Kind {
 			case llm.ToolCall:
@@ -94,6 +101,27 @@ func CheckResults(body []byte, r *llm.Request) error {
 					return Refuse(Pointer(body, p.At), "this is the result of a tool call that no earlier message makes")
 				}
 				p.Result.Name, p.Result.Free = call.Name, call.Free
+			}
+		}
+	}
+	return nil
+}
+
+// checkParts makes sure that only the model thinks and calls, and only the user
+// returns results, which hold neither.
+func checkParts(body []byte, parts []llm.Part, role llm.Role) error {
+	for _, p := range parts {
+		switch p.Kind {
+		case llm.Thought, llm.ToolCall:
+			if role != llm.Assistant {
+				return Refuse(Pointer(body, p.At), "only a turn of the model may hold this")
+			}
+		case llm.ToolResult:
+			if role != llm.Customer {
+				return Refuse(Pointer(body, p.At), "only a turn of the user may hold this")
+			}
+			if err := checkParts(body, p.Result.Parts, llm.Developer); err != nil {
+				return err
 			}
 		}
 	}

@@ -20,15 +20,24 @@ func ModelName(lit []byte) (string, error) {
 		return "", Refuse("/model", "model must be a string")
 	}
 	name, whole := Text(lit, MaxModelName)
-	switch {
-	case !whole:
+	if !whole {
 		return "", Refuse("/model", "the model name is too long")
-	case name == "":
-		return "", Refuse("/model", "the model name is empty")
-	case strings.ContainsFunc(name, isControl):
-		return "", Refuse("/model", "the model name has a control character")
 	}
-	return name, nil
+	return name, CheckModel(name, "/model")
+}
+
+// CheckModel checks a model name. The error is a *fault.Error of kind BadRequest
+// that points to the pointer.
+func CheckModel(name, pointer string) error {
+	switch {
+	case len(name) > MaxModelName:
+		return Refuse(pointer, "the model name is too long")
+	case name == "":
+		return Refuse(pointer, "the model name is empty")
+	case strings.ContainsFunc(name, isControl):
+		return Refuse(pointer, "the model name has a control character")
+	}
+	return nil
 }
 
 func isControl(r rune) bool { return r < ' ' || r >= 0x7F && r <= 0x9F }

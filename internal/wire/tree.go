@@ -94,6 +94,35 @@ func (f *Fields) Take(name string) (v Value) {
 	return v
 }
 
+// Camel gives members that are spelt in snake_case their name in camelCase: the
+// JSON form of protocol buffers takes both for the same. It refuses an object that
+// has a member in both spellings.
+func (f *Fields) Camel() error {
+	seen := make(map[string]bool, len(f.members))
+	for i := range f.members {
+		m := &f.members[i]
+		m.name = camel(m.name)
+		if seen[m.name] {
+			return m.value.Refuse("this member is given in two spellings")
+		}
+		seen[m.name] = true
+	}
+	return nil
+}
+
+// camel is a name in camelCase.
+func camel(name string) string {
+	first, rest, snake := strings.Cut(name, "_")
+	for snake {
+		var word string
+		word, rest, snake = strings.Cut(rest, "_")
+		if word != "" {
+			first += strings.ToUpper(word[:1]) + word[1:]
+		}
+	}
+	return first
+}
+
 // Rest yields the members that were not taken and are not null.
 func (f *Fields) Rest() iter.Seq2[string, Value] {
 	return func(yield func(string, Value) bool) {
@@ -163,6 +192,36 @@ func Base64(v Value) error {
 		return v.Refuse("this must be a string of base64")
 	}
 	return nil
+}
+
+// AnyBase64 is Base64 for the JSON form of protocol buffers, which also takes the
+// alphabet for URLs and leaves padding out (RFC 4648 section 5). It returns the
+// text in the standard form.
+func AnyBase64(v Value) (llm.Lit, error) {
+	raw, ok := inner(v.Lit())
+	if !ok {
+		return nil, v.Refuse("this must be a string of base64")
+	}
+	if isBase64(raw) {
+		return v.Lit(), nil
+	}
+	plain := []byte{'"'}
+	for _, c := range raw {
+		switch c {
+		case '-':
+			c = '+'
+		case '_':
+			c = '/'
+		}
+		plain = append(plain, c)
+	}
+	for (len(plain)-1-bytes.Count(plain, []byte{'\\'}))%4 != 0 {
+		plain = append(plain, '=')
+	}
+	if !isBase64(plain[1:]) {
+		return nil, v.Refuse("this must be a string of base64")
+	}
+	return append(plain, '"'), nil
 }
 
 // inner is what stands between the quotes of a string literal.

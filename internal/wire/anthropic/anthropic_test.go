@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -33,7 +34,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: the model span holds %q", c.name, name)
 		}
 		c.want.Endpoint, got.ModelSpan = c.ep, wire.Span{}
-		if *got != c.want {
+		if !reflect.DeepEqual(*got, c.want) {
 			t.Errorf("%s: %+v, want %+v", c.name, *got, c.want)
 		}
 	}

@@ -111,7 +111,7 @@ func (r reader) content(v wire.Value) ([]llm.Part, error) {
 		return nil, v.Refuse("content must be a string or an array of blocks")
 	}
 	var parts []llm.Part
-	var sealed llm.Seal // of the call that follows
+	var sealed *llm.Part // the seal of another provider's that stands before a call, or by itself
 	for e := range v.Elements() {
 		if e.Kind() != wire.Object {
 			return nil, e.Refuse("a content block must be an object")
@@ -120,19 +120,25 @@ func (r reader) content(v wire.Value) ([]llm.Part, error) {
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case !known:
+		if !known {
 			r.Use(llm.ForeignPart, e.Start)
 			continue
-		case p.Kind == llm.Thought && p.Seal.Hidden && p.Seal.Origin == llm.ByGemini:
-			sealed = p.Seal
-			sealed.At = e.Start
+		}
+		if sealed != nil && p.Kind == llm.ToolCall {
+			p.Seal = sealed.Seal
+			p.Seal.Hidden, p.Seal.At = false, sealed.At
+		} else if sealed != nil {
+			parts = append(parts, *sealed)
+		}
+		sealed = nil
+		if p.Kind == llm.Thought && p.Seal.Hidden && p.Seal.Origin == llm.ByGemini {
+			sealed = &p
 			continue
-		case p.Kind == llm.ToolCall:
-			p.Seal, sealed = sealed, llm.Seal{}
-			p.Seal.Hidden = false
 		}
 		parts = append(parts, p)
+	}
+	if sealed != nil {
+		parts = append(parts, *sealed)
 	}
 	return parts, nil
 }

@@ -140,6 +140,10 @@ func (w *writer) says(p llm.Part) bool {
 			w.lose(llm.SealedThinking, p.At)
 			return false
 		}
+	case llm.ToolCall:
+		if p.Seal.Data != "" {
+			w.lose(llm.SealedThinking, p.Seal.At)
+		}
 	}
 	return true
 }

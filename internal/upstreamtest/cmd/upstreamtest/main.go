@@ -26,7 +26,7 @@ func main() {
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("upstreamtest", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	vendor := flags.String("vendor", "openai", "whose API to speak: openai or anthropic")
+	vendor := flags.String("vendor", "openai", "whose API to speak: openai, anthropic or gemini")
 	listen := flags.String("listen", "127.0.0.1:0", "loopback `address` to listen on")
 	key := flags.String("key", "", "the `credential` to insist on; none accepts every caller")
 	logPath := flags.String("log", "", "append one JSON line a request to this `file`, before answering")
