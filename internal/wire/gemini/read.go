@@ -43,6 +43,7 @@ func read(body []byte) (*llm.Request, error) {
 			return nil, err
 		}
 	}
+	r.UseHosted()
 	r.unknown(top)
 	return r.Request, wire.CheckResults(body, r.Request)
 }
@@ -466,7 +467,7 @@ func (r reader) tools(top *wire.Fields) error {
 			}
 		}
 		for _, hosted := range f.Rest() {
-			r.Use(llm.HostedTools, hosted.Start)
+			r.Hosted = append(r.Hosted, hosted.Start)
 		}
 	}
 	return nil
