@@ -14,6 +14,9 @@ import time
 
 import anthropic
 import openai
+from google import genai
+from google.genai import errors as genai_errors
+from google.genai import types as genai_types
 
 WEATHER = {
     "type": "object",
@@ -314,10 +317,134 @@ class Anthropic:
             expect("".join(stream.text_stream), "no text")
 
 
+class Gemini:
+    name = "gemini-python"
+
+    def __init__(self, plan):
+        self.plan = plan
+        self.model = plan["models"]["gemini"]
+        self.client = self.connect()
+
+    def connect(self, key=None, attempts=1):
+        options = genai_types.HttpOptions(
+            base_url=self.plan["roots"]["gemini"], retry_options=genai_types.HttpRetryOptions(attempts=attempts, initial_delay=0.1)
+        )
+        return genai.Client(api_key=key or self.plan["keys"]["gemini"], http_options=options)
+
+    def generate(self, text, client=None, model=None, **config):
+        return (client or self.client).models.generate_content(
+            model=model or self.model, contents=text, config=genai_types.GenerateContentConfig(**config)
+        )
+
+    def chunks(self, text, model=None, **config):
+        return self.client.models.generate_content_stream(
+            model=model or self.model, contents=text, config=genai_types.GenerateContentConfig(**config)
+        )
+
+    def unary(self, nonce):
+        text = f"hello {nonce}"
+        answer = self.generate(text)
+        expect_answer(text, answer.text, nonce)
+        expect(answer.candidates[0].finish_reason.name == "STOP", answer.candidates[0].finish_reason)
+        usage = answer.usage_metadata
+        expect(usage.prompt_token_count > 0 and usage.candidates_token_count > 0, f"usage {usage}")
+
+    def stream(self, nonce):
+        text = f"hello {nonce} [[frames=12]]"
+        chunks = list(self.chunks(text))
+        pieces = [chunk.text for chunk in chunks if chunk.text]
+        expect(len(pieces) == 12, f"{len(pieces)} pieces, not 12")
+        expect_answer(text, "".join(pieces), nonce)
+        expect(chunks[-1].candidates[0].finish_reason.name == "STOP", "no finish reason")
+        expect(chunks[-1].usage_metadata.candidates_token_count > 0, f"usage {chunks[-1].usage_metadata}")
+
+    def weather(self, **more):
+        declaration = genai_types.FunctionDeclaration(name="get_weather", parameters_json_schema=WEATHER)
+        calling = genai_types.FunctionCallingConfig(mode="ANY", **more)
+        return {
+            "tools": [genai_types.Tool(function_declarations=[declaration])],
+            "tool_config": genai_types.ToolConfig(function_calling_config=calling),
+            "automatic_function_calling": genai_types.AutomaticFunctionCallingConfig(disable=True),
+        }
+
+    def tools(self, nonce):
+        text = f"weather? {nonce}"
+        config = self.weather(allowed_function_names=["get_weather"])
+        first = self.generate(text, **config)
+        [call] = first.function_calls
+        expect(call.name == "get_weather" and call.args["city"] == digest_of(text) + ' "é" 🚀', f"call {call}")
+        result = genai_types.Part(function_response=genai_types.FunctionResponse(id=call.id, name=call.name, response={"output": "sunny"}))
+        turns = [
+            genai_types.Content(role="user", parts=[genai_types.Part(text=text)]), first.candidates[0].content,
+            genai_types.Content(role="user", parts=[result]),
+        ]
+        config["tool_config"].function_calling_config = genai_types.FunctionCallingConfig(mode="AUTO")
+        second = self.generate(turns, **config)
+        expect(second.text.startswith("digest:"), "no text after the tool result")
+
+    def tools_stream(self, nonce):
+        text = f"weather? {nonce}"
+        calls = [call for chunk in self.chunks(text, **self.weather()) for call in chunk.function_calls or []]
+        expect(len(calls) == 1 and calls[0].args["city"].startswith(digest_of(text)), f"calls {calls}")
+
+    def count_tokens(self, nonce):
+        count = self.client.models.count_tokens(model=self.model, contents=f"hello {nonce}")
+        expect(count.total_tokens > 0, f"count {count}")
+
+    def embeddings(self, nonce):
+        answer = self.client.models.embed_content(model=self.plan["models"]["gemini_embed"], contents=f"one {nonce}")
+        expect(len(answer.embeddings) == 1 and len(answer.embeddings[0].values) > 0, f"answer {answer}")
+
+    def list_models(self, nonce):
+        names = [model.name for model in self.client.models.list(config={"query_base": True})]
+        expect(f"models/{self.model}" in names, f"models {names}")
+        expect(self.client.models.get(model=self.model).name == f"models/{self.model}", "get gave another model")
+
+    def bad_key(self, nonce):
+        error = raises(genai_errors.ClientError, lambda: self.generate(f"hello {nonce}", self.connect(self.plan["bad_key"])))
+        expect(error.code == 401 and self.plan["bad_key"] not in str(error), f"error {error}")
+
+    def unknown_model(self, nonce):
+        error = raises(genai_errors.ClientError, lambda: self.generate(f"hello {nonce}", model="no-such-model"))
+        expect(error.code == 404 and error.status == "NOT_FOUND", f"error {error}")
+
+    def bad_request(self, nonce):
+        error = raises(genai_errors.ClientError, lambda: self.generate(f"hello {nonce} [[status=400]]"))
+        expect(error.code == 400 and error.message, f"error {error}")
+
+    def cancel(self, nonce):
+        stream = self.chunks(f"hello {nonce} [[frames=3000 gap=20ms]]")
+        for _, _ in zip(range(3), stream):
+            pass
+        stream.close()
+
+    def cut(self, nonce):
+        for how in ("reset", "close", "end"):
+            text = f"hello {nonce} [[frames=20 cut=5 how={how}]]"
+            raises(genai_errors.APIError, lambda text=text: list(self.chunks(text)))
+
+    def upstream_error(self, nonce):
+        raises(genai_errors.APIError, lambda: list(self.chunks(f"hello {nonce} [[frames=20 error=5]]")))
+
+    def retry(self, nonce):
+        text = f"hello {nonce} [[status=429 retry-after=1 times=1]]"
+        expect_answer(text, self.generate(text, self.connect(attempts=3)).text, nonce)
+
+    def give_up(self, nonce):
+        raises(genai_errors.ServerError, lambda: self.generate(f"hello {nonce} [[status=503]]", self.connect(attempts=2)))
+
+    def lab_unary(self, nonce):
+        answer = self.generate("Say hello.", model=self.plan["lab"]["gemini"], max_output_tokens=16)
+        expect(answer.text and answer.usage_metadata.candidates_token_count > 0, f"answer {answer}")
+
+    def lab_stream(self, nonce):
+        expect("".join(chunk.text or "" for chunk in self.chunks("Say hello.", model=self.plan["lab"]["gemini"], max_output_tokens=16)), "no text")
+
+
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         plan = json.load(file)
-    for kind in (OpenAI, Anthropic):
+    for kind in (OpenAI, Anthropic, Gemini):
         suite = kind(plan)
         for case in plan["cases"][kind.name.split("-")[0]]:
             nonce = f"nonce-{secrets.token_hex(8)}"
