@@ -68,10 +68,5 @@ func (a *App) ownVerifierKey(ctx context.Context) (string, error) {
 	if err := a.openMaster(); err != nil {
 		return "", err
 	}
-	var sealing [][]byte
-	for _, v := range a.master.Versions() {
-		key, _ := a.master.Subkey(v, logSigning)
-		sealing = append(sealing, key[:])
-	}
-	return auditlog.OwnVerifierKey(ctx, a.store, sealing...)
+	return auditlog.OwnVerifierKey(ctx, a.store, a.sealing()...)
 }
