@@ -391,9 +391,9 @@ func (a *App) newConsole() *console.Console {
 		hosts = append(hosts, host)
 	}
 	return console.New(console.Config{
-		Auth: a.auth, Store: a.store, Logger: a.log, Gatherer: a.registry, Version: a.opts.Version, VerifierKey: a.auditLog.VerifierKey(),
+		Auth: a.auth, Store: a.store, Logger: a.log, Gatherer: a.registry, Version: a.opts.Version, VerifierKey: a.auditLog.VerifierKey,
 		Hosts: hosts, MetricsToken: a.config.Metrics.Token.Secret(), Proxied: len(a.config.Admin.BehindProxy) > 0, ReadyError: a.gateway.Ready,
-		Journal: a.act, Moved: a.moveSeals, Sync: a.projector.Sync, Verify: a.verify, Prove: a.prove, Models: a.models,
+		Journal: a.act, Moved: a.moveSeals, Sync: a.projector.Sync, Verify: a.verify, Prove: a.prove, Reopen: a.reopen, Models: a.models,
 		Upstreams: a.upstreams, Test: a.test, Confirm: a.confirm, Explain: a.explain,
 		Reload: a.reload, Doctor: a.doctor,
 	})

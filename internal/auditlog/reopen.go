@@ -140,6 +140,18 @@ func (l *Log) follow(ctx context.Context, tx *store.Tx, origin string) (signing,
 	return key, remembered, fmt.Errorf("%w: its origin was %q and is %q, which no statement of the old key tells", ErrInconsistent, key.origin, origin)
 }
 
+// Follow goes over to the origin under which another replica reopened the log, if
+// one did. Checkpoint does so as well.
+func (l *Log) Follow(ctx context.Context) error {
+	return l.db.View(ctx, func(tx *store.Tx) error {
+		head, err := tx.Head(ctx)
+		if err == nil {
+			_, _, err = l.follow(ctx, tx, head.Origin)
+		}
+		return err
+	})
+}
+
 // adopt goes over to a new origin. Nothing that was signed under the old one
 // binds it but the tree that it began with.
 func (l *Log) adopt(next signing, begin tlog.Tree) {

@@ -314,6 +314,14 @@ func (p *Projector) Flush(ctx context.Context) error {
 	})
 }
 
+// SignAgain forgets why the last checkpoint was refused, as what stood in its way
+// is gone: the next Flush does not wait out the pause.
+func (p *Projector) SignAgain() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refusal = nil
+}
+
 // until hurries the projector until reached, which is called under mu, says so.
 func (p *Projector) until(ctx context.Context, reached func() (bool, error)) error {
 	p.mu.Lock()
