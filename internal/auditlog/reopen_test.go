@@ -125,7 +125,8 @@ func note0(t *testing.T, f *fixture) string {
 	return read(t, storetest.SQL(t, f.where), "SELECT note FROM checkpoint ORDER BY size LIMIT 1")["note"].(string)
 }
 
-// TestReopenTwice: a log can break again.
+// TestReopenTwice: a log can break again. A replica does not go back to an origin
+// between, which has a past of its own to show.
 func TestReopenTwice(t *testing.T) {
 	f := forked(t)
 	f.reopen()
@@ -137,6 +138,7 @@ func TestReopenTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.open()
+	putBack := f.origin(t)
 	f.fill(6, 3)
 	f.close()
 	if err := os.WriteFile(f.where.SQLitePath, backup, 0o600); err != nil {
@@ -149,18 +151,37 @@ func TestReopenTwice(t *testing.T) {
 	f.n = 400
 	f.fill(4, 2)
 	f.broken(2)
+	putBack()
+	exec(t, storetest.SQL(t, f.where), "DELETE FROM checkpoint WHERE note LIKE '"+f.log.Origin()+"%'")
+	f.add(1)
+	if h, err := f.log.Sign(t.Context(), 1); !errors.Is(err, auditlog.ErrInconsistent) {
+		t.Errorf("it went back to the origin between: %+v, %v", h, err)
+	}
+}
+
+// origin returns what puts the log's present origin and keys back into the database.
+func (f *fixture) origin(t *testing.T) (putBack func()) {
+	t.Helper()
+	db := storetest.SQL(t, f.where)
+	origin := f.log.Origin()
+	key := read(t, db, "SELECT value FROM meta WHERE name = 'log.key'")["value"].(string)
+	vkey := read(t, db, "SELECT value FROM meta WHERE name = 'log.vkey'")["value"].(string)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		db := storetest.SQL(t, f.where)
+		exec(t, db, "UPDATE log_head SET origin = '"+origin+"'")
+		exec(t, db, "UPDATE meta SET value = '"+key+"' WHERE name = 'log.key'")
+		exec(t, db, "UPDATE meta SET value = '"+vkey+"' WHERE name = 'log.vkey'")
+	}
 }
 
 // TestFollow: a replica goes over to the origin under which another reopened the
 // log, also when it missed one, and never goes back.
 func TestFollow(t *testing.T) {
 	f := forked(t)
-	db := storetest.SQL(t, f.where)
-	former := map[string]any{}
-	for name := range map[string]bool{"log.key": true, "log.vkey": true} {
-		former[name] = read(t, db, "SELECT value FROM meta WHERE name = '"+name+"'")["value"]
-	}
-	origin := f.log.Origin()
+	putBack := f.origin(t)
 	other := &fixture{t: t, where: f.where, heads: f.heads + ".other", n: 5000}
 	other.open()
 	f.reopen()
@@ -173,12 +194,7 @@ func TestFollow(t *testing.T) {
 	f.broken(1)
 	other.broken(1)
 
-	exec(t, db, "UPDATE log_head SET origin = '"+origin+"'")
-	for name, value := range former {
-		if _, err := db.Exec("UPDATE meta SET value = $1 WHERE name = $2", value, name); err != nil {
-			t.Fatal(err)
-		}
-	}
+	putBack()
 	f.add(1)
 	if h, err := f.log.Sign(t.Context(), 1); !errors.Is(err, auditlog.ErrInconsistent) {
 		t.Errorf("it went back to the former origin: %+v, %v", h, err)
@@ -221,6 +237,13 @@ func TestReopeningIsCovered(t *testing.T) {
 		}
 		set(raw)
 	}
+	for change, want := range map[string]string{
+		"DELETE FROM checkpoint WHERE size = (SELECT min(size) FROM checkpoint)":        auditlog.CodeCheckpointGone,
+		"UPDATE leaf SET idx = idx + 1000000 WHERE rid = '" + f.log.Origin() + "'":      auditlog.CodeReopened,
+		"UPDATE leaf SET rid = 'sallyport/hidden' WHERE rid = '" + f.log.Origin() + "'": auditlog.CodeOrigin,
+	} {
+		f.tampered(t, change, want)
+	}
 	whole, err := os.ReadFile(f.heads)
 	if err != nil {
 		t.Fatal(err)
@@ -243,6 +266,24 @@ func TestReopeningIsCovered(t *testing.T) {
 			}
 		}
 		at += len(line)
+	}
+}
+
+// tampered demands a finding of a code, beside that of the reopening, in a copy of
+// the database with a change.
+func (f *fixture) tampered(t *testing.T, change, want string) {
+	t.Helper()
+	where := storetest.Config(t, storetest.SQLite)
+	exec(t, storetest.SQL(t, f.where), "VACUUM INTO '"+where.SQLitePath+"'")
+	exec(t, storetest.SQL(t, where), change)
+	r, err := auditlog.Verify(t.Context(), storetest.OpenConfig(t, where), f.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !others(r) || !slices.ContainsFunc(r.Findings, func(f auditlog.Finding) bool {
+		return f.Code == want && !strings.Contains(f.Detail, "ended here")
+	}) {
+		t.Errorf("%s: no %s in %+v", change, want, r.Findings)
 	}
 }
 
@@ -289,6 +330,39 @@ func TestRewriteBeforeAReopening(t *testing.T) {
 	}
 	if got := codes(f.verify(o)); !slices.Contains(got, auditlog.CodeCheckpoint+" in leaf") {
 		t.Errorf("got %v", got)
+	}
+}
+
+// TestForgedPast: nobody without the key gives a log an origin before its own.
+func TestForgedPast(t *testing.T) {
+	f := newFixture(t, storetest.SQLite)
+	f.fill(10, 5)
+	var signers []note.Signer
+	var vkeys []any
+	for _, name := range []string{"sallyport/forged", f.log.Origin()} {
+		skey, vkey, err := note.GenerateKey(rand.Reader, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signer, err := note.NewSigner(skey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signers, vkeys = append(signers, signer), append(vkeys, vkey)
+	}
+	head := read(t, storetest.SQL(t, f.where), "SELECT size, root FROM log_head")
+	begin := fmt.Sprintf("%d %s", head["size"], base64.StdEncoding.EncodeToString(head["root"].([]byte)))
+	signed, err := note.Sign(&note.Note{Text: fmt.Sprintf("sallyport log reopened\nold %[1]s\nsigned %[3]s\nkept 0\nnew %[2]s\nbegin %[3]s\n", vkeys[0], vkeys[1], begin)}, signers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.append(record.Record{Kind: record.KindAdmin, Admin: &record.Admin{
+		TS: 1, ID: f.log.Origin(), Actor: "local", Act: auditlog.ActReopen, Detail: map[string]string{"statement": string(signed)}, Salt: salt(-1),
+	}})
+	f.sign()
+	r := f.verify(f.options())
+	if len(r.Findings) != 1 || r.Findings[0].Code != auditlog.CodeReopened || !strings.Contains(r.Findings[0].Detail, "of another key") {
+		t.Errorf("got %+v", r.Findings)
 	}
 }
 
