@@ -14,6 +14,7 @@ import (
 	"sallyport/internal/auth"
 	"sallyport/internal/console"
 	"sallyport/internal/label"
+	"sallyport/internal/store"
 )
 
 // lowDisk is the free space below which the doctor warns.
@@ -72,6 +73,9 @@ func (a *App) logTrouble(ctx context.Context) error {
 func logFix(trouble error) string {
 	if errors.Is(trouble, auditlog.ErrRolledBack) {
 		return "sallyport log verify; when a backup was restored and the journals of all replicas are projected: sallyport log reopen --reason TEXT"
+	}
+	if errors.Is(trouble, store.ErrClaimed) {
+		return "stop the gateway whose data folder is a copy of this one, or this one"
 	}
 	return "sallyport log verify"
 }
