@@ -265,7 +265,7 @@ func money(e console.Entry) string {
 
 func logCommand(f *flags) *cobra.Command {
 	c := &cobra.Command{Use: "log", Short: "The audit log"}
-	c.AddCommand(logVerify(f), logProof(f))
+	c.AddCommand(logVerify(f), logProof(f), logReopen(f))
 	return c
 }
 
@@ -343,6 +343,27 @@ func tellReport(o output, r auditlog.Report) {
 		rows = append(rows, []string{x.Code, x.Table, x.Where, x.Detail})
 	}
 	o.table([]string{"FINDING", "TABLE", "WHERE", "DETAIL"}, rows)
+}
+
+func logReopen(f *flags) *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: "reopen --reason TEXT", Short: "Go on with a log after a backup of the database was restored", Args: cobra.NoArgs,
+		Long: "End the log's origin and begin a new one where the database no longer holds what was signed,\nas after a restore from a backup. Let every replica project its journal first, and look at what\nlog verify finds: whatever changed the database is accepted with it. The break and its reason\nstay in the log, and every later log verify reports them.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := ask[console.Reopened](cmd.Context(), f, "POST", "/log/reopen", map[string]string{"reason": reason})
+			if err != nil {
+				return err
+			}
+			return f.output(cmd).value(r, func() {
+				fmt.Fprintf(cmd.OutOrStdout(), "log   %s\nvkey  %s\nsize  %d\n\nKeep this checkpoint elsewhere, for log verify --against:\n\n%s",
+					visible(r.Origin), visible(r.VerifierKey), r.Size, visibleText(r.Checkpoint))
+			})
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why the database is not what was signed; kept in the log for good (required)")
+	_ = c.MarkFlagRequired("reason")
+	return c
 }
 
 func logProof(f *flags) *cobra.Command {

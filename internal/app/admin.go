@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
+	"sallyport/internal/auditlog"
 	"sallyport/internal/auth"
 	"sallyport/internal/console"
 	"sallyport/internal/fault"
@@ -28,6 +30,30 @@ func (a *App) act(actor string, act auth.Act) error {
 	}
 	_, err := a.journal.Append(r.Append(nil))
 	return err
+}
+
+// reopen goes on with an audit log that the database does not hold as it was
+// signed (auditlog.Log.Reopen).
+func (a *App) reopen(ctx context.Context, actor, reason string) (console.Reopened, error) {
+	head, err := a.auditLog.Reopen(ctx, record.Admin{
+		TS: time.Now().UnixMicro(), Actor: actor, Detail: map[string]string{"reason": reason}, Salt: gateway.NewSalt(),
+	})
+	switch {
+	case errors.Is(err, auditlog.ErrWhole):
+		return console.Reopened{}, fault.New(fault.BadRequest, "there is nothing to reopen: the database holds all that this data folder remembers to be signed")
+	case errors.Is(err, auditlog.ErrInconsistent):
+		return console.Reopened{}, fault.Wrap(fault.BadRequest, "the database does not agree with itself, which a restored backup does: see sallyport log verify, and restore one", err)
+	case head == nil:
+		return console.Reopened{}, err
+	case err != nil:
+		a.log.Error("checkpoint not remembered outside the database", "size", head.Size, "error", err)
+	}
+	a.log.Warn("the audit log was reopened under a new origin", "alert", true, "origin", head.Origin, "size", head.Size, "actor", actor)
+	if _, err := a.journal.Append(head.Append(nil)); err != nil {
+		a.log.Error("checkpoint not copied into the journal", "size", head.Size, "error", err)
+	}
+	a.projector.SignAgain()
+	return console.Reopened{Origin: head.Origin, Size: head.Size, VerifierKey: a.auditLog.VerifierKey(), Checkpoint: head.Note}, a.flush(ctx)
 }
 
 // models lists the public models with their targets and prices.

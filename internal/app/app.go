@@ -4,7 +4,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -98,6 +97,7 @@ type App struct {
 	keep      *keep.Keep
 	auth      *auth.Auth
 	journal   *journal.Journal
+	claim     *store.Claim // of the journal, in the database
 	ledger    *ledger.Ledger
 	projector *projector.Projector
 	parts     atomic.Pointer[parts]
@@ -289,7 +289,9 @@ func (a *App) openJournal(ctx context.Context) (notes []string, err error) {
 		return nil, err
 	}
 	a.atStop("journal", func(context.Context) error { return a.journal.Close() })
-	claimed, err := a.claim(ctx)
+	id := a.journal.ID()
+	a.atStop("claim of the journal", func(context.Context) error { a.claim.Release(); return nil })
+	claimed, err := a.takeClaim(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -301,61 +303,36 @@ func (a *App) openJournal(ctx context.Context) (notes []string, err error) {
 		a.log.Error("the data folder was copied or moved: the journal goes on under a new id", "alert", true, "folder", a.config.Data)
 		notes, err = append(notes, "folder.moved"), a.leaveJournal(ctx)
 	case !claimed:
-		a.log.Error("another process projects this journal too: its data folder is a copy of this one", "alert", true, "folder", a.config.Data)
+		a.log.Error(claimLost, "alert", true, "folder", a.config.Data)
 	}
 	if err != nil {
 		return nil, err
-	}
-	if a.folder.Moved { // the new journal
-		if _, err := a.claim(ctx); err != nil {
-			return nil, err
-		}
 	}
 	if err := a.folder.Settle(); err != nil {
 		return nil, err
 	}
-	a.projector = projector.New(projector.Config{Journal: a.journal, Store: a.store, Log: a.auditLog, Logger: a.log, Registerer: a.registry})
+	a.projector = projector.New(projector.Config{
+		Journal: a.journal, Store: a.store, Log: a.auditLog, Logger: a.log, Registerer: a.registry,
+		Claim: func(ctx context.Context) error { return a.claim.Hold(ctx) },
+	})
 	recovery, err := a.projector.Recover(ctx) // which tells of lost exchanges
 	if err != nil {
 		return nil, err
 	}
-	return append(notes, recovery.Notes...), nil
-}
-
-// claimTime is how long a moved folder waits for its journal: a machine that died
-// keeps its claim for a while, a live original keeps it for ever.
-const claimTime = 30 * time.Second
-
-// claim takes the right to project the journal. A folder that is where it was
-// does not wait: its lock shows that no other process here has it.
-func (a *App) claim(ctx context.Context) (bool, error) {
-	until := time.Now().Add(cmp.Or(a.opts.claimTime, claimTime))
-	retry := time.NewTicker(time.Second)
-	defer retry.Stop()
-	for {
-		release, ok, err := a.store.Claim(ctx, a.journal.ID())
-		if err != nil {
-			return false, err
-		}
-		if ok {
-			a.atStop("claim of the journal", func(context.Context) error { release(); return nil })
-			return true, nil
-		}
-		if !a.folder.Moved || time.Now().After(until) {
-			return false, nil
-		}
-		select {
-		case <-retry.C:
-		case <-ctx.Done():
-			return false, ctx.Err()
+	if a.journal.ID() != id { // a new journal; whoever has the former one may go on with it
+		a.claim.Release()
+		if _, err := a.takeClaim(ctx); err != nil {
+			return nil, err
 		}
 	}
+	a.task("watch of the claim", a.watchClaim)
+	return append(notes, recovery.Notes...), nil
 }
 
 // leaveJournal takes what is in the journal into the database and begins a new
 // one: two folders must not go on under one journal id.
 func (a *App) leaveJournal(ctx context.Context) error {
-	p := projector.New(projector.Config{Journal: a.journal, Store: a.store, Log: a.auditLog, Logger: a.log})
+	p := projector.New(projector.Config{Journal: a.journal, Store: a.store, Log: a.auditLog, Claim: a.claim.Hold, Logger: a.log})
 	if _, err := p.Recover(ctx); err != nil {
 		return err
 	}
@@ -398,9 +375,9 @@ func (a *App) newConsole() *console.Console {
 		hosts = append(hosts, host)
 	}
 	return console.New(console.Config{
-		Auth: a.auth, Store: a.store, Logger: a.log, Gatherer: a.registry, Version: a.opts.Version, VerifierKey: a.auditLog.VerifierKey(),
+		Auth: a.auth, Store: a.store, Logger: a.log, Gatherer: a.registry, Version: a.opts.Version, VerifierKey: a.auditLog.VerifierKey,
 		Hosts: hosts, MetricsToken: a.config.Metrics.Token.Secret(), Proxied: len(a.config.Admin.BehindProxy) > 0, ReadyError: a.gateway.Ready,
-		Journal: a.act, Moved: a.moveSeals, Sync: a.projector.Sync, Verify: a.verify, Prove: a.prove, Models: a.models,
+		Journal: a.act, Moved: a.moveSeals, Sync: a.projector.Sync, Verify: a.verify, Prove: a.prove, Reopen: a.reopen, Models: a.models,
 		Upstreams: a.upstreams, Test: a.test, Confirm: a.confirm, Explain: a.explain,
 		Reload: a.reload, Doctor: a.doctor,
 	})

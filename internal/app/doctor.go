@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"sallyport/internal/auth"
 	"sallyport/internal/console"
 	"sallyport/internal/label"
+	"sallyport/internal/store"
 )
 
 // lowDisk is the free space below which the doctor warns.
@@ -31,7 +33,8 @@ func (a *App) doctor(ctx context.Context) []console.Check {
 	}
 	add("journal", a.journal.Healthy(), "writable, id "+a.journal.ID(), "free space in the data folder, or look at the log for the failed write")
 	add("database", a.store.Ping(ctx), a.store.Engine()+" answers", "start the database; requests are recorded in the journal meanwhile")
-	add("audit log", a.projector.Trouble(), "takes what is recorded, and is signed", "sallyport log verify")
+	trouble := a.logTrouble(ctx)
+	add("audit log", trouble, "takes what is recorded, and is signed", logFix(trouble))
 	add("disk", a.diskSpace(), "enough space in the data folder", "free space: a full disk refuses new requests")
 	keys := a.auth.Keys(auth.KeyFilter{State: auth.StateActive, Limit: 1})
 	add("keys", some(len(keys) > 0, "no virtual key is valid"), "at least one key is valid", "sallyport keys new --project NAME")
@@ -56,6 +59,25 @@ func (a *App) doctor(ctx context.Context) []console.Check {
 		}
 	}
 	return checks
+}
+
+// logTrouble is what stands in the way of the audit log, which shows when it is tried.
+func (a *App) logTrouble(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, flushTime)
+	defer cancel()
+	_ = a.projector.Flush(ctx)
+	return a.projector.Trouble()
+}
+
+// logFix is what to do about a log that is not written or signed.
+func logFix(trouble error) string {
+	if errors.Is(trouble, auditlog.ErrRolledBack) {
+		return "sallyport log verify; when a backup was restored and the journals of all replicas are projected: sallyport log reopen --reason TEXT"
+	}
+	if errors.Is(trouble, store.ErrClaimed) {
+		return "stop the gateway whose data folder is a copy of this one, or this one"
+	}
+	return "sallyport log verify"
 }
 
 func some(ok bool, why string) error {

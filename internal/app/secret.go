@@ -15,18 +15,19 @@ const logSigning = "log signing"
 const headsFile = "heads"
 
 // openLog opens the audit log. Its signing key is sealed under a version of the
-// master secret; the newest is tried first.
+// master secret.
 func (a *App) openLog(ctx context.Context) (*auditlog.Log, error) {
-	var errs []error
+	return auditlog.Open(ctx, auditlog.Config{DB: a.store, Keys: a.sealing, HeadsFile: a.folder.Path(headsFile), Logger: a.log})
+}
+
+// sealing are the keys that may seal the log's signing key, newest first.
+func (a *App) sealing() [][]byte {
+	var keys [][]byte
 	for _, v := range a.master.Versions() {
 		key, _ := a.master.Subkey(v, logSigning)
-		l, err := auditlog.Open(ctx, auditlog.Config{DB: a.store, Key: key[:], HeadsFile: a.folder.Path(headsFile), Logger: a.log})
-		if err == nil {
-			return l, nil
-		}
-		errs = append(errs, err)
+		keys = append(keys, key[:])
 	}
-	return nil, errors.Join(errs...)
+	return keys
 }
 
 // moveSeals seals what is stored under older versions of the master secret under

@@ -13,6 +13,7 @@ import (
 
 // verify recomputes the whole audit log and the ledger.
 func (a *App) verify(ctx context.Context, against []byte) (auditlog.Report, error) {
+	_ = a.auditLog.Follow(ctx) // an origin that it does not follow to becomes a finding
 	return auditlog.Verify(ctx, a.store, auditlog.VerifyOptions{
 		Entry: ledger.Entry, HeadsFile: a.folder.Path(headsFile), Against: against, VKey: a.auditLog.VerifierKey(),
 	})
@@ -68,10 +69,5 @@ func (a *App) ownVerifierKey(ctx context.Context) (string, error) {
 	if err := a.openMaster(); err != nil {
 		return "", err
 	}
-	var sealing [][]byte
-	for _, v := range a.master.Versions() {
-		key, _ := a.master.Subkey(v, logSigning)
-		sealing = append(sealing, key[:])
-	}
-	return auditlog.OwnVerifierKey(ctx, a.store, sealing...)
+	return auditlog.OwnVerifierKey(ctx, a.store, a.sealing()...)
 }

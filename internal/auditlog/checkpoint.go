@@ -20,58 +20,90 @@ import (
 // the log's head. Before it signs it proves, from the stored hashes, that the log
 // only grew since the last stored checkpoint and since the last one that this
 // process published or found in the heads file; otherwise it signs nothing and
-// returns ErrInconsistent. After the commit the caller passes the head to
-// Publish. now is in microseconds.
+// returns ErrInconsistent, in the second case with ErrRolledBack. After the commit
+// the caller passes the head to Publish. now is in microseconds.
 func (l *Log) Checkpoint(ctx context.Context, tx *store.Tx, now int64) (*record.Head, error) {
-	head, err := tx.Grow(ctx, 0)
+	s, err := l.stand(ctx, tx)
+	if err == nil {
+		err = s.rolledBack()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	tree := tlog.Tree{N: head.Size, Hash: tlog.Hash(head.Root)}
-	reader := hashReader(ctx, tx)
-	if root, err := tlog.TreeHash(tree.N, reader); err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", lost(err))
-	} else if root != tree.Hash {
-		return nil, fmt.Errorf("checkpoint: %w: the root at size %d differs", ErrInconsistent, tree.N)
-	}
-	stored, err := l.lastStored(ctx, tx)
-	if err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", err)
-	}
-	l.mu.Lock()
-	published := l.remembered
-	l.mu.Unlock()
-	for _, old := range []tlog.Tree{stored, published} {
-		if err := grewFrom(old, tree, reader); err != nil {
-			return nil, fmt.Errorf("checkpoint: %w", err)
-		}
-	}
-	if tree.N == stored.N {
+	if s.tree.N == s.stored.N {
 		return nil, nil
 	}
-	signed, err := note.Sign(&note.Note{Text: checkpointText(l.origin, tree)}, l.signer)
+	return s.key.checkpoint(ctx, tx, s.tree, now)
+}
+
+// standing is the log in a transaction that holds the lock on its head.
+type standing struct {
+	key        signing
+	tree       tlog.Tree
+	stored     tlog.Tree // of the last stored checkpoint
+	remembered tlog.Tree // by this data folder
+	reader     tlog.HashReader
+}
+
+// stand takes the lock on the log's head. The database must agree with itself:
+// its hashes give its root, which extends its last checkpoint.
+func (l *Log) stand(ctx context.Context, tx *store.Tx) (s standing, err error) {
+	head, err := tx.Grow(ctx, 0)
+	if err != nil {
+		return s, err
+	}
+	s.tree = tlog.Tree{N: head.Size, Hash: tlog.Hash(head.Root)}
+	s.reader = hashReader(ctx, tx)
+	if root, err := tlog.TreeHash(s.tree.N, s.reader); err != nil {
+		return s, lost(err)
+	} else if root != s.tree.Hash {
+		return s, fmt.Errorf("%w: the root at size %d differs", ErrInconsistent, s.tree.N)
+	}
+	if s.key, s.remembered, err = l.follow(ctx, tx, head.Origin); err != nil {
+		return s, err
+	}
+	if s.stored, err = lastStored(ctx, tx, s.key.verifier); err != nil {
+		return s, err
+	}
+	return s, grewFrom(s.stored, s.tree, s.reader)
+}
+
+// rolledBack reports that the log does not extend what the data folder remembers.
+func (s *standing) rolledBack() error {
+	err := grewFrom(s.remembered, s.tree, s.reader)
+	if errors.Is(err, ErrInconsistent) {
+		return fmt.Errorf("%w: %w", ErrRolledBack, err)
+	}
+	return err
+}
+
+// checkpoint signs a tree and stores the signed head.
+func (s *signing) checkpoint(ctx context.Context, tx *store.Tx, tree tlog.Tree, now int64) (*record.Head, error) {
+	signed, err := note.Sign(&note.Note{Text: checkpointText(s.origin, tree)}, s.signer)
 	if err != nil {
 		return nil, fmt.Errorf("sign checkpoint: %w", err)
 	}
 	if err := tx.AddCheckpoint(ctx, store.Checkpoint{Size: tree.N, TS: now, Note: string(signed)}); err != nil {
 		return nil, err
 	}
-	return &record.Head{TS: now, Origin: l.origin, Size: tree.N, Note: string(signed)}, nil
+	return &record.Head{TS: now, Origin: s.origin, Size: tree.N, Note: string(signed)}, nil
 }
 
 // Publish remembers a committed checkpoint in the heads file. The caller also
 // copies it into its journal.
 func (l *Log) Publish(h *record.Head) error {
-	tree, err := openCheckpoint(h.Note, l.verifier)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	tree, err := openCheckpoint(h.Note, l.key.verifier)
 	if err != nil {
 		return fmt.Errorf("publish checkpoint: %w", err)
 	}
 	if err := l.heads.add(h); err != nil {
 		return fmt.Errorf("publish checkpoint: %w", err)
 	}
-	l.mu.Lock()
-	l.remembered = tree
-	l.mu.Unlock()
+	if tree.N > l.remembered.N {
+		l.remembered = tree
+	}
 	return nil
 }
 
@@ -92,7 +124,7 @@ func (l *Log) Sign(ctx context.Context, now int64) (*record.Head, error) {
 func (l *Log) Close() error { return l.heads.close() }
 
 // lastStored is the tree of the last stored checkpoint, or the empty tree.
-func (l *Log) lastStored(ctx context.Context, tx *store.Tx) (tlog.Tree, error) {
+func lastStored(ctx context.Context, tx *store.Tx, v note.Verifier) (tlog.Tree, error) {
 	last, err := tx.LastCheckpoint(ctx)
 	if errors.Is(err, store.ErrNotFound) {
 		return tlog.Tree{}, nil
@@ -100,7 +132,7 @@ func (l *Log) lastStored(ctx context.Context, tx *store.Tx) (tlog.Tree, error) {
 	if err != nil {
 		return tlog.Tree{}, err
 	}
-	tree, err := openCheckpoint(last.Note, l.verifier)
+	tree, err := openCheckpoint(last.Note, v)
 	if err != nil || tree.N != last.Size {
 		return tlog.Tree{}, fmt.Errorf("%w: the stored checkpoint of size %d is not ours", ErrInconsistent, last.Size)
 	}
@@ -146,20 +178,34 @@ func checkpointText(origin string, t tlog.Tree) string {
 // openCheckpoint checks a checkpoint's one signature and its form, to the byte,
 // and returns its tree.
 func openCheckpoint(signed string, v note.Verifier) (tlog.Tree, error) {
-	n, err := note.Open([]byte(signed), note.VerifierList(v))
+	text, err := openExact(signed, v)
 	if err != nil {
 		return tlog.Tree{}, fmt.Errorf("checkpoint: %w", err)
 	}
-	tree, err := parseCheckpoint(n.Text, v.Name())
+	return parseCheckpoint(text, v.Name())
+}
+
+// openExact returns the text of a note that has the signatures of the verifiers,
+// in their order, no other, and one spelling: base64 has spare bits that a lax
+// decoder ignores.
+func openExact(signed string, vs ...note.Verifier) (string, error) {
+	n, err := note.Open([]byte(signed), note.VerifierList(vs...))
 	if err != nil {
-		return tlog.Tree{}, err
+		return "", err
 	}
-	// Base64 has spare bits that a lax decoder ignores: only one spelling is ours.
-	sig, err := base64.StdEncoding.Strict().DecodeString(n.Sigs[0].Base64)
-	if err != nil || n.Text+"\n— "+v.Name()+" "+base64.StdEncoding.EncodeToString(sig)+"\n" != signed {
-		return tlog.Tree{}, errors.New("checkpoint: not in the form it was signed in")
+	var form strings.Builder
+	form.WriteString(n.Text + "\n")
+	for i, s := range n.Sigs {
+		sig, err := base64.StdEncoding.Strict().DecodeString(s.Base64)
+		if err != nil || i >= len(vs) || s.Name != vs[i].Name() || s.Hash != vs[i].KeyHash() {
+			return "", errors.New("not in the form it was signed in")
+		}
+		form.WriteString("— " + s.Name + " " + base64.StdEncoding.EncodeToString(sig) + "\n")
 	}
-	return tree, nil
+	if len(n.Sigs) != len(vs) || form.String() != signed {
+		return "", errors.New("not in the form it was signed in")
+	}
+	return n.Text, nil
 }
 
 // parseCheckpoint reads the body of a checkpoint of the origin.

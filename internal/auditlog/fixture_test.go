@@ -26,6 +26,9 @@ const start = int64(20000) * 86400e6
 // sealing is the key that seals the signing keys of all fixtures.
 var sealing = make([]byte, 32)
 
+// sealedBy is a Config.Keys of one key.
+func sealedBy(key []byte) func() [][]byte { return func() [][]byte { return [][]byte{key} } }
+
 // fixture is a database with a log in it.
 type fixture struct {
 	t     *testing.T
@@ -51,7 +54,7 @@ func (f *fixture) open() {
 	if f.db, err = store.Open(f.t.Context(), f.where); err != nil {
 		f.t.Fatal(err)
 	}
-	f.log, err = auditlog.Open(f.t.Context(), auditlog.Config{DB: f.db, Key: sealing, HeadsFile: f.heads})
+	f.log, err = auditlog.Open(f.t.Context(), auditlog.Config{DB: f.db, Keys: sealedBy(sealing), HeadsFile: f.heads})
 	if err != nil {
 		f.t.Fatal(err)
 	}

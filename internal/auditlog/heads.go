@@ -37,9 +37,9 @@ type headsFile struct {
 }
 
 // openHeads opens or creates the file and returns the greatest head in it that
-// the log of this origin and key signed. A torn last line, which a crash leaves,
+// was signed under this origin and key. A torn last line, which a crash leaves,
 // is cut off.
-func openHeads(path, origin string, v note.Verifier) (*headsFile, tlog.Tree, error) {
+func openHeads(path string, v note.Verifier) (*headsFile, tlog.Tree, error) {
 	var last tlog.Tree
 	if path == "" {
 		return &headsFile{}, last, nil
@@ -58,7 +58,7 @@ func openHeads(path, origin string, v note.Verifier) (*headsFile, tlog.Tree, err
 		return nil, last, errors.Join(err, f.Close())
 	}
 	h.lines = len(all)
-	all = slices.DeleteFunc(all, func(m remembered) bool { return m.err != nil || m.head.Origin != origin })
+	all = slices.DeleteFunc(all, func(m remembered) bool { return m.err != nil || m.head.Origin != v.Name() })
 	slices.SortStableFunc(all, func(a, b remembered) int { return cmp.Compare(b.head.Size, a.head.Size) })
 	for _, m := range all {
 		if last, err = openCheckpoint(m.head.Note, v); err == nil {
@@ -177,6 +177,10 @@ type remembered struct {
 	line int // counted from 1
 	head *record.Head
 	err  error // why the line is not a head
+
+	// Set by a verification.
+	verifier note.Verifier // of its origin
+	era      *era          // that the origin names, unless it is the present one
 }
 
 // readHeads reads a heads file without changing it; no file is no heads. A torn

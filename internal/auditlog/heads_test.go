@@ -30,7 +30,7 @@ func TestHeadsCompaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, last, err := openHeads(path, "log", v)
+	h, last, err := openHeads(path, v)
 	if err != nil || last.N != 0 {
 		t.Fatal(last, err)
 	}
@@ -76,7 +76,7 @@ func TestHeadsCompaction(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info, err)
 	}
-	if _, last, err = openHeads(path, "log", v); err != nil || last.N != perDay*days-1 {
+	if _, last, err = openHeads(path, v); err != nil || last.N != perDay*days-1 {
 		t.Errorf("the last head is %d, %v", last.N, err)
 	}
 }

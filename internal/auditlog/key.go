@@ -17,80 +17,104 @@ import (
 	"sallyport/internal/store"
 )
 
-// openKey reads the log's head and signing key, and creates both on first use.
-func (l *Log) openKey(ctx context.Context, sealing []byte) error {
-	aead, err := newSeal(sealing)
-	if err != nil {
-		return err
-	}
-	var sealed, skey string
-	err = l.db.Batch(ctx, func(tx *store.Tx) error {
-		if err := create(ctx, tx, aead); err != nil {
-			return err
-		}
-		head, err := tx.Head(ctx)
-		if err != nil {
-			return err
-		}
-		l.origin = head.Origin
-		if sealed, err = tx.Meta(ctx, metaKey); err != nil {
-			return err
-		}
-		l.vkey, err = tx.Meta(ctx, metaVK)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if skey, err = unseal(aead, sealed, l.origin); err != nil {
-		return err
-	}
-	if l.signer, err = note.NewSigner(skey); err != nil {
-		return errors.New("the stored signing key is malformed") // the cause could quote it
+// signing is what the log signs with under one origin.
+type signing struct {
+	origin   string
+	vkey     string
+	signer   note.Signer
+	verifier note.Verifier
+}
+
+// newSigning opens a signing key that must belong to the origin and, in full, to
+// the verifier key: a key's hash has 32 bits, for which anybody finds another key.
+func newSigning(skey, vkey, origin string) (s signing, err error) {
+	s.origin, s.vkey = origin, vkey
+	if s.signer, err = note.NewSigner(skey); err != nil {
+		return s, errors.New("the stored signing key is malformed") // the cause could quote it
 	}
 	own, err := verifierOf(skey)
 	if err != nil {
+		return s, err
+	}
+	if s.signer.Name() != origin || own != vkey {
+		return s, errors.New("signing key, verifier key and origin of the log do not belong together")
+	}
+	if s.verifier, err = note.NewVerifier(vkey); err != nil {
+		return s, fmt.Errorf("stored verifier key: %w", err)
+	}
+	return s, nil
+}
+
+// openKey reads what the log signs with, and creates the log on first use.
+func (l *Log) openKey(ctx context.Context) error {
+	keys := l.keys()
+	if len(keys) == 0 {
+		return errNoSealing
+	}
+	aead, err := newSeal(keys[0])
+	if err != nil {
 		return err
 	}
-	// In full: a key's hash has 32 bits, for which anybody finds another key.
-	if l.signer.Name() != l.origin || own != l.vkey {
-		return errors.New("signing key, verifier key and origin of the log do not belong together")
-	}
-	if l.verifier, err = note.NewVerifier(l.vkey); err != nil {
-		return fmt.Errorf("stored verifier key: %w", err)
-	}
-	return nil
+	return l.db.Batch(ctx, func(tx *store.Tx) error {
+		if err := create(ctx, tx, aead); err != nil {
+			return err
+		}
+		l.key, err = storedSigning(ctx, tx, keys)
+		return err
+	})
 }
+
+// storedSigning reads what the log in the database signs with.
+func storedSigning(ctx context.Context, tx *store.Tx, keys [][]byte) (signing, error) {
+	origin, skey, err := storedKey(ctx, tx, keys)
+	if err != nil {
+		return signing{}, err
+	}
+	vkey, err := tx.Meta(ctx, metaVK)
+	if err != nil {
+		return signing{}, err
+	}
+	return newSigning(skey, vkey, origin)
+}
+
+// storedKey opens the stored signing key with the first of the sealing keys that fits.
+func storedKey(ctx context.Context, tx *store.Tx, keys [][]byte) (origin, skey string, err error) {
+	head, err := tx.Head(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	sealed, err := tx.Meta(ctx, metaKey)
+	if err != nil {
+		return "", "", err
+	}
+	err = errNoSealing
+	for _, key := range keys {
+		aead, sealErr := newSeal(key)
+		if sealErr != nil {
+			return "", "", sealErr
+		}
+		if skey, err = unseal(aead, sealed, head.Origin); err == nil {
+			break
+		}
+	}
+	return head.Origin, skey, err
+}
+
+var errNoSealing = errors.New("there is no key to open the stored signing key with")
 
 // OwnVerifierKey is the public half of the stored signing key, opened with the
 // first of the sealing keys that fits. It changes nothing. The table's own word
 // for the verifier key may have been changed by whoever changed the log.
 func OwnVerifierKey(ctx context.Context, db *store.DB, sealing ...[]byte) (string, error) {
-	var origin, sealed string
-	err := db.View(ctx, func(tx *store.Tx) error {
-		head, err := tx.Head(ctx)
-		if err != nil {
-			return err
-		}
-		origin = head.Origin
-		sealed, err = tx.Meta(ctx, metaKey)
+	var skey string
+	err := db.View(ctx, func(tx *store.Tx) (err error) {
+		_, skey, err = storedKey(ctx, tx, sealing)
 		return err
 	})
 	if err != nil {
 		return "", err
 	}
-	err = errors.New("there is no key to open the stored signing key with")
-	for _, key := range sealing {
-		aead, sealErr := newSeal(key)
-		if sealErr != nil {
-			return "", sealErr
-		}
-		var skey string
-		if skey, err = unseal(aead, sealed, origin); err == nil {
-			return verifierOf(skey)
-		}
-	}
-	return "", err
+	return verifierOf(skey)
 }
 
 // verifierOf is the verifier key of a signing key in the form of

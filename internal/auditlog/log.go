@@ -16,7 +16,6 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"sallyport/internal/store"
@@ -27,6 +26,11 @@ import (
 // signed then.
 var ErrInconsistent = errors.New("the audit log is not consistent with what was signed before")
 
+// ErrRolledBack is returned, together with ErrInconsistent, when the stored log
+// holds together but is not what this data folder remembers. The journals may
+// bring back what is missing; else Reopen goes on.
+var ErrRolledBack = errors.New("the database was restored from an older backup, or changed by others")
+
 // Names in the meta table.
 const (
 	metaKey = "log.key"  // the sealed signing key
@@ -36,55 +40,60 @@ const (
 // Config is what a log needs.
 type Config struct {
 	DB *store.DB
-	// Key seals the signing key in the database: 32 bytes, AES-256-GCM.
-	Key []byte
+	// Keys are what may seal the signing key in the database, newest first: 32 bytes
+	// each, AES-256-GCM. The first seals; any opens.
+	Keys func() [][]byte
 	// HeadsFile is where checkpoints are remembered outside the database.
 	HeadsFile string
 	// Logger receives what must not go unnoticed. Nil discards it.
 	Logger *slog.Logger
 }
 
-// Log appends to and signs the one log of a database. Append, Checkpoint and
-// Publish belong to one goroutine; everything else is safe for concurrent use.
+// Log appends to and signs the one log of a database. Append belongs to one
+// goroutine; everything else is safe for concurrent use.
 type Log struct {
-	db       *store.DB
-	origin   string
-	signer   note.Signer
-	verifier note.Verifier
-	vkey     string
-	logger   *slog.Logger
-	heads    *headsFile
+	db     *store.DB
+	keys   func() [][]byte
+	logger *slog.Logger
 
 	edge edge // as after the last Append, which may have been rolled back
 
 	mu         sync.Mutex
-	remembered tlog.Tree // the greatest head that was published or found in the heads file
+	key        signing   // of the log as it was last seen; another replica may have reopened it
+	remembered tlog.Tree // the greatest head of key's origin that was published or found in the heads file
+	heads      *headsFile
 }
 
 // Open opens the log of a database and creates it, with a random origin and
-// signing key, when there is none. A Key that does not open the stored signing
-// key is an error.
+// signing key, when there is none. Keys of which none opens the stored signing
+// key are an error.
 func Open(ctx context.Context, cfg Config) (*Log, error) {
-	l := &Log{db: cfg.DB, logger: cfg.Logger}
+	l := &Log{db: cfg.DB, keys: cfg.Keys, logger: cfg.Logger}
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
-	if err := l.openKey(ctx, cfg.Key); err != nil {
+	if err := l.openKey(ctx); err != nil {
 		return nil, fmt.Errorf("open audit log: %w", err)
 	}
 	var err error
-	if l.heads, l.remembered, err = openHeads(cfg.HeadsFile, l.origin, l.verifier); err != nil {
+	if l.heads, l.remembered, err = openHeads(cfg.HeadsFile, l.key.verifier); err != nil {
 		return nil, fmt.Errorf("open audit log: %w", err)
 	}
 	return l, nil
 }
 
-// Origin is the name of the log, fixed when the database was created.
-func (l *Log) Origin() string { return l.origin }
+// Origin is the name of the log. It changes when the log is reopened.
+func (l *Log) Origin() string { return l.signing().origin }
 
 // VerifierKey is the public key of the log in the form of signed notes
-// (c2sp.org/signed-note).
-func (l *Log) VerifierKey() string { return l.vkey }
+// (c2sp.org/signed-note). It changes when the log is reopened.
+func (l *Log) VerifierKey() string { return l.signing().vkey }
+
+func (l *Log) signing() signing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.key
+}
 
 func newOrigin() string { return "sallyport/" + strings.ToLower(rand.Text()[:16]) }
 
@@ -95,32 +104,37 @@ func (l *Log) Append(ctx context.Context, tx *store.Tx, leaves []store.Leaf) err
 	if len(leaves) == 0 {
 		return nil
 	}
-	head, err := tx.Grow(ctx, int64(len(leaves)))
-	if err != nil {
+	if err := l.edge.extend(ctx, tx, leaves); err != nil {
 		return fmt.Errorf("append to audit log: %w", err)
 	}
-	if l.edge.size != head.Size || l.edge.root() != tlog.Hash(head.Root) {
-		if l.edge, err = readEdge(ctx, tx, head.Size); err != nil {
-			return fmt.Errorf("append to audit log: %w", lost(err))
+	return nil
+}
+
+// extend is Append from the edge as it was when it was last seen.
+func (e *edge) extend(ctx context.Context, tx *store.Tx, leaves []store.Leaf) error {
+	head, err := tx.Grow(ctx, int64(len(leaves)))
+	if err != nil {
+		return err
+	}
+	if e.size != head.Size || e.root() != tlog.Hash(head.Root) {
+		if *e, err = readEdge(ctx, tx, head.Size); err != nil {
+			return lost(err)
 		}
-		if l.edge.root() != tlog.Hash(head.Root) {
-			return fmt.Errorf("append to audit log: %w: the root at size %d differs", ErrInconsistent, head.Size)
+		if e.root() != tlog.Hash(head.Root) {
+			return fmt.Errorf("%w: the root at size %d differs", ErrInconsistent, head.Size)
 		}
 	}
 	first := tlog.StoredHashCount(head.Size)
 	hashes := make([]store.Hash, 0, 2*len(leaves)+64)
 	for i := range leaves {
-		leaves[i].Index = l.edge.size
-		hashes = l.edge.add(tlog.RecordHash(leaves[i].Data), hashes)
+		leaves[i].Index = e.size
+		hashes = e.add(tlog.RecordHash(leaves[i].Data), hashes)
 	}
 	if err := tx.AddLeaves(ctx, leaves); err != nil {
-		return fmt.Errorf("append to audit log: %w", err)
+		return err
 	}
 	if err := tx.AddHashes(ctx, first, hashes); err != nil {
-		return fmt.Errorf("append to audit log: %w", err)
+		return err
 	}
-	if err := tx.SetRoot(ctx, store.Hash(l.edge.root())); err != nil {
-		return fmt.Errorf("append to audit log: %w", err)
-	}
-	return nil
+	return tx.SetRoot(ctx, store.Hash(e.root()))
 }

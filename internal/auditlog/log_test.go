@@ -47,7 +47,7 @@ func TestSealedKey(t *testing.T) {
 	}
 	other := bytes.Repeat([]byte{1}, 32)
 	for name, key := range map[string][]byte{"another": other, "none": nil, "short": other[:16]} {
-		if _, err := auditlog.Open(t.Context(), auditlog.Config{DB: f.db, Key: key}); err == nil {
+		if _, err := auditlog.Open(t.Context(), auditlog.Config{DB: f.db, Keys: sealedBy(key)}); err == nil {
 			t.Errorf("%s key opened the log", name)
 		} else if strings.Contains(err.Error(), "PRIVATE") {
 			t.Errorf("the error shows the key: %v", err)
@@ -57,7 +57,7 @@ func TestSealedKey(t *testing.T) {
 		changed := bytes.Clone(raw)
 		changed[i] ^= 1
 		exec(t, db, "UPDATE meta SET value = '"+base64.StdEncoding.EncodeToString(changed)+"' WHERE name = 'log.key'")
-		if _, err := auditlog.Open(t.Context(), auditlog.Config{DB: f.db, Key: sealing}); err == nil {
+		if _, err := auditlog.Open(t.Context(), auditlog.Config{DB: f.db, Keys: sealedBy(sealing)}); err == nil {
 			t.Fatalf("byte %d of the sealed key is not covered", i)
 		}
 	}
@@ -73,7 +73,7 @@ func TestCreateAtOnce(t *testing.T) {
 			keys := make([]string, 4)
 			for i := range keys {
 				wg.Go(func() {
-					l, err := auditlog.Open(t.Context(), auditlog.Config{DB: db, Key: sealing})
+					l, err := auditlog.Open(t.Context(), auditlog.Config{DB: db, Keys: sealedBy(sealing)})
 					if err != nil {
 						t.Error(err)
 						return
@@ -282,7 +282,7 @@ func TestOwnVerifierKey(t *testing.T) {
 		if got, err := auditlog.OwnVerifierKey(t.Context(), f.db, sealing); err != nil || got != f.log.VerifierKey() {
 			t.Errorf("after a forgery: %q, %v", got, err)
 		}
-		if _, err := auditlog.Open(t.Context(), auditlog.Config{DB: f.db, Key: sealing}); err == nil {
+		if _, err := auditlog.Open(t.Context(), auditlog.Config{DB: f.db, Keys: sealedBy(sealing)}); err == nil {
 			t.Error("a log opens whose verifier key is another's")
 		}
 	})

@@ -44,7 +44,7 @@ func (l *Log) Prove(ctx context.Context, rid string) (Proof, error) {
 		if leaf.Index >= last.Size {
 			return ErrUnsigned
 		}
-		tree, err := openCheckpoint(last.Note, l.verifier)
+		tree, err := openCheckpoint(last.Note, l.signing().verifier)
 		if err != nil {
 			return err
 		}

@@ -21,6 +21,7 @@ const (
 	CodeCheckpointGone = "checkpoint.missing"   // a published checkpoint is not in the table
 	CodeHeadsFile      = "heads.malformed"      // a line of the heads file is not a head
 	CodeOrigin         = "heads.origin"         // the heads file remembers another log
+	CodeReopened       = "log.reopened"         // the log went on under another origin than the one before signed
 	CodeAgainst        = "against.inconsistent" // the log does not extend the remembered checkpoint
 	CodeVerifierKey    = "key.changed"          // the database names another verifier key, or its signing key does not open
 	CodeMoved          = "folder.moved"         // the data folder is a copy, and nothing tells whether it is the newest

@@ -19,7 +19,7 @@ func Reseal(ctx context.Context, db *store.DB, from, to []byte) error {
 		return err
 	}
 	return db.Batch(ctx, func(tx *store.Tx) error {
-		head, err := tx.Head(ctx)
+		head, err := tx.Grow(ctx, 0) // its lock keeps a reopening from changing the key meanwhile
 		if err != nil {
 			return err
 		}

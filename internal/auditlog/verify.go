@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -52,9 +53,9 @@ func Verify(ctx context.Context, db *store.DB, opts VerifyOptions) (Report, erro
 	err = db.View(ctx, func(tx *store.Tx) error {
 		w := newWalk(ctx, tx, opts, &report)
 		for _, step := range []func() error{
-			w.readKey, w.readHead,
+			w.readKey, w.readHead, w.readLineage,
 			func() error { return w.takeHeads(heads) },
-			w.takeAgainst, w.leavesInOrder, w.leftovers, w.checkHead, w.checkCards, w.checkRollups, w.checkPlace,
+			w.takeAgainst, w.leavesInOrder, w.leftovers, w.checkHead, w.checkCards, w.checkRollups, w.checkEras, w.checkPlace,
 		} {
 			if err := step(); err != nil {
 				return err
@@ -77,6 +78,7 @@ type walk struct {
 	found  collector
 
 	verifier note.Verifier // nil when there is no usable key
+	eras     []*era        // the log's earlier origins, newest first
 	head     *store.Head   // nil when it is missing or malformed
 	heads    []remembered  // of this log, ascending by size; those before at are done
 	against  *tlog.Tree
@@ -154,14 +156,15 @@ func (w *walk) readHead() error {
 func (w *walk) takeHeads(all []remembered) error {
 	for _, m := range all {
 		w.report.Remembered++
-		switch {
-		case m.err != nil:
+		if m.err != nil {
 			w.found.add(CodeHeadsFile, "heads file", m.where(), "%v", m.err)
-		case w.verifier != nil && m.head.Origin != w.verifier.Name():
-			w.found.add(CodeOrigin, "heads file", m.where(), "it remembers the log %q", m.head.Origin)
-		default:
-			w.heads = append(w.heads, m)
+			continue
 		}
+		if m.verifier, m.era = w.verifierOf(m.head.Origin); m.verifier == nil && w.verifier != nil {
+			w.found.add(CodeOrigin, "heads file", m.where(), "it remembers the log %q", m.head.Origin)
+			continue
+		}
+		w.heads = append(w.heads, m)
 	}
 	slices.SortStableFunc(w.heads, func(a, b remembered) int { return cmp.Compare(a.head.Size, b.head.Size) })
 	return nil
@@ -177,7 +180,12 @@ func (w *walk) takeAgainst() error {
 		w.found.add(CodeAgainst, "against", "the checkpoint", "without a verifier key it cannot be checked")
 		return nil
 	}
-	tree, err := openWitnessed(string(w.opts.Against), w.verifier)
+	origin, _, _ := strings.Cut(string(w.opts.Against), "\n")
+	v, _ := w.verifierOf(origin)
+	if v == nil {
+		v = w.verifier
+	}
+	tree, err := openWitnessed(string(w.opts.Against), v)
 	if err != nil {
 		w.found.add(CodeAgainst, "against", "the checkpoint", "%v", err)
 		return nil

@@ -12,6 +12,7 @@ import (
 // atSize checks everything that claims a root for the number of leaves so far.
 func (w *walk) atSize() error {
 	size := w.edge.size
+	w.atBegin()
 	for {
 		early, err := w.checkpoints.below(size)
 		if err != nil {
@@ -50,7 +51,7 @@ func (w *walk) checkpoint(c *store.Checkpoint) {
 	if w.verifier == nil {
 		return
 	}
-	tree, err := openCheckpoint(c.Note, w.verifier)
+	tree, err := openCheckpoint(c.Note, w.verifierAt(c.Size))
 	switch {
 	case err != nil:
 		w.found.add(CodeSignature, "checkpoint", where+", column note", "%v", err)
@@ -66,14 +67,18 @@ func (w *walk) checkpoint(c *store.Checkpoint) {
 // rememberedHead checks a line of the heads file at its size against the leaves
 // and against the stored checkpoint of that size, nil when there is none.
 func (w *walk) rememberedHead(m remembered, stored *store.Checkpoint) {
-	if w.verifier == nil {
+	if m.verifier == nil {
 		return
 	}
-	tree, err := openCheckpoint(m.head.Note, w.verifier)
+	tree, err := openCheckpoint(m.head.Note, m.verifier)
 	switch {
 	case err != nil:
 		w.found.add(CodeSignature, "heads file", m.where(), "%v", err)
 		return
+	case m.era != nil && tree.N == m.head.Size:
+		if !w.holds(m.era, tree) || tree.N > m.era.kept && stored == nil {
+			return
+		}
 	case tree.N != m.head.Size || tree.N != w.edge.size:
 		w.found.add(CodeHeadsFile, "heads file", m.where(), "its note is of size %d", tree.N)
 		return
@@ -129,6 +134,10 @@ func (w *walk) leftovers() error {
 		w.found.add(CodeBeyond, "checkpoint", fmt.Sprintf("size %d", c.Size), "the log has only %d leaves", total)
 	}
 	for _, m := range w.heads {
+		if m.era != nil {
+			w.rememberedHead(m, nil)
+			continue
+		}
 		w.found.add(CodeBeyond, "heads file", m.where(),
 			"%d leaves were signed, the log has only %d: it was truncated or rolled back", m.head.Size, total)
 	}

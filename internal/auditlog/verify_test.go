@@ -381,7 +381,7 @@ func TestReplacedKey(t *testing.T) {
 	}
 	f.close()
 	db2 := storetest.OpenConfig(t, f.where)
-	if _, err := auditlog.Open(t.Context(), auditlog.Config{DB: db2, Key: sealing}); err == nil {
+	if _, err := auditlog.Open(t.Context(), auditlog.Config{DB: db2, Keys: sealedBy(sealing)}); err == nil {
 		t.Error("a log with a foreign verifier key was opened")
 	}
 }

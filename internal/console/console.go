@@ -39,7 +39,7 @@ type Config struct {
 	Gatherer prometheus.Gatherer
 
 	Version      string
-	VerifierKey  string        // of the audit log
+	VerifierKey  func() string // of the audit log
 	Hosts        []string      // values of the Host header that are ours, without port
 	MetricsToken secret.String // what /metrics demands; empty admits loopback callers only
 	Proxied      bool          // a reverse proxy stands before the admin listener: no peer is the caller itself
@@ -49,6 +49,7 @@ type Config struct {
 	Sync      func(context.Context) error          // waits until what was recorded is projected
 	Verify    func(ctx context.Context, against []byte) (auditlog.Report, error)
 	Prove     func(ctx context.Context, rid string) (auditlog.Proof, error)
+	Reopen    func(ctx context.Context, actor, reason string) (Reopened, error)
 	Moved     func(context.Context) error // moves what else is sealed under the master secret to its newest version
 	Models    func() []Model
 	Upstreams func() []Upstream
@@ -122,6 +123,7 @@ func (c *Console) endpoints() []endpoint {
 		{"GET /api/v1/logs/{rid}", auditor, c.logEntry},
 		{"GET /api/v1/logs/{rid}/proof", auditor, c.proof},
 		{"POST /api/v1/log/verify", auditor, c.verify},
+		{"POST /api/v1/log/reopen", admin, c.reopen},
 		{"GET /api/v1/models", auditor, c.models},
 		{"GET /api/v1/upstreams", auditor, c.upstreams},
 		{"POST /api/v1/upstreams/{name}/test", operator, c.testUpstream},

@@ -89,7 +89,7 @@ func bare(t *testing.T, failures int, change ...func(*Config)) *rig {
 	}
 	nothing := func(context.Context) error { return nil }
 	cfg := Config{
-		Auth: a, Store: r.store, Logger: logger, Gatherer: registry, Version: "1.2.3", VerifierKey: "vkey",
+		Auth: a, Store: r.store, Logger: logger, Gatherer: registry, Version: "1.2.3", VerifierKey: func() string { return "vkey" },
 		ReadyError: func() error { r.mu.Lock(); defer r.mu.Unlock(); return r.ready },
 		Journal: func(actor string, act auth.Act) error {
 			r.mu.Lock()
@@ -103,6 +103,9 @@ func bare(t *testing.T, failures int, change ...func(*Config)) *rig {
 		},
 		Prove: func(context.Context, string) (auditlog.Proof, error) {
 			return auditlog.Proof{}, store.ErrNotFound
+		},
+		Reopen: func(_ context.Context, actor, reason string) (Reopened, error) {
+			return Reopened{Origin: actor + " " + reason}, nil
 		},
 		Models:    func() []Model { r.mu.Lock(); defer r.mu.Unlock(); return r.models },
 		Upstreams: func() []Upstream { return nil },

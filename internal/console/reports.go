@@ -204,6 +204,33 @@ func (c *Console) verify(r *call) (any, error) {
 	return report, err
 }
 
+// maxReason bounds the reason for a reopening, which is kept for good.
+const maxReason = 500
+
+func (c *Console) reopen(r *call) (any, error) {
+	body, err := decode[struct {
+		Reason string `json:"reason"`
+	}](r)
+	if err != nil {
+		return nil, err
+	}
+	if body.Reason == "" || len(body.Reason) > maxReason {
+		return nil, fault.Newf(fault.BadRequest, "reason is a text of at most %d bytes: it is kept in the log for good", maxReason)
+	}
+	if err := c.caughtUp(r); err != nil { // what the journal holds may bring back what was signed
+		return nil, err
+	}
+	return c.Reopen(r.Context(), r.actor(), body.Reason)
+}
+
+// Reopened is an audit log that goes on under a new origin.
+type Reopened struct {
+	Origin      string `json:"origin"`
+	Size        int64  `json:"size"`
+	VerifierKey string `json:"vkey"`
+	Checkpoint  string `json:"checkpoint"` // the first under the new origin, to be kept elsewhere
+}
+
 func (c *Console) proof(r *call) (any, error) {
 	if err := c.caughtUp(r); err != nil {
 		return nil, err
@@ -212,7 +239,7 @@ func (c *Console) proof(r *call) (any, error) {
 	if err != nil {
 		return nil, noExchange(r, err)
 	}
-	return Proof{Leaf: string(p.Leaf), Index: p.Index, Proof: string(p.Text), VerifierKey: c.VerifierKey}, nil
+	return Proof{Leaf: string(p.Leaf), Index: p.Index, Proof: string(p.Text), VerifierKey: c.VerifierKey()}, nil
 }
 
 // Proof is the evidence that an exchange is in the audit log. It verifies

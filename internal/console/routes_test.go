@@ -43,6 +43,7 @@ var table = map[string]row{
 	"GET /api/v1/logs/{rid}":                {identity.RoleAuditor, at("/logs/req_none"), "", 404},
 	"GET /api/v1/logs/{rid}/proof":          {identity.RoleAuditor, at("/logs/req_none/proof"), "", 404},
 	"POST /api/v1/log/verify":               {identity.RoleAuditor, at("/log/verify"), "", 200},
+	"POST /api/v1/log/reopen":               {identity.RoleAdmin, at("/log/reopen"), `{"reason":"restored"}`, 200},
 	"GET /api/v1/models":                    {identity.RoleAuditor, at("/models"), "", 200},
 	"GET /api/v1/upstreams":                 {identity.RoleAuditor, at("/upstreams"), "", 200},
 	"POST /api/v1/upstreams/{name}/test":    {identity.RoleOperator, at("/upstreams/u/test"), "", 200},

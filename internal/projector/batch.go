@@ -146,6 +146,11 @@ func (p *Projector) commit(ctx context.Context, b *batch) error {
 	if err := p.cfg.Journal.Sync(b.to); err != nil {
 		return err
 	}
+	if p.cfg.Claim != nil {
+		if err := p.cfg.Claim(ctx); err != nil {
+			return err
+		}
+	}
 	if b.tried {
 		if done, err := p.committed(ctx, b); done || err != nil {
 			return err

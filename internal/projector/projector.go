@@ -34,6 +34,10 @@ type Config struct {
 	Gather    time.Duration // how long to wait for company when little is waiting; 200 ms when 0
 	SignEvery time.Duration // a leaf is under a checkpoint after at most about this; 1 s when 0
 
+	// Claim makes sure, before each batch, that no other process projects the
+	// journal; its error keeps the batch waiting. Nil needs no claim.
+	Claim func(context.Context) error
+
 	Logger     *slog.Logger          // discards when nil
 	Registerer prometheus.Registerer // nil keeps the metrics private
 
@@ -312,6 +316,14 @@ func (p *Projector) Flush(ctx context.Context) error {
 		}
 		return p.covered >= target, nil
 	})
+}
+
+// SignAgain forgets why the last checkpoint was refused, as what stood in its way
+// is gone: the next Flush does not wait out the pause.
+func (p *Projector) SignAgain() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refusal = nil
 }
 
 // until hurries the projector until reached, which is called under mu, says so.

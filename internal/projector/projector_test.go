@@ -61,7 +61,7 @@ func (r *replica) open() {
 	if r.j, err = journal.Open(journal.Config{Dir: filepath.Join(r.dir, "journal"), SegmentBytes: 256 << 10, Keep: 1}); err != nil {
 		r.t.Fatal(err)
 	}
-	r.log, err = auditlog.Open(r.t.Context(), auditlog.Config{DB: r.db, Key: make([]byte, 32), HeadsFile: filepath.Join(r.dir, "heads")})
+	r.log, err = auditlog.Open(r.t.Context(), auditlog.Config{DB: r.db, Keys: func() [][]byte { return [][]byte{make([]byte, 32)} }, HeadsFile: filepath.Join(r.dir, "heads")})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -41,7 +41,11 @@ func (p *Projector) sign(ctx context.Context) error {
 	case errors.Is(err, auditlog.ErrInconsistent):
 		p.signed, p.signPause = now, min(2*p.signPause, lastSignPause)
 		p.metrics.refusals.Inc()
-		p.cfg.Logger.ErrorContext(ctx, "checkpoint refused: the audit log is not what was signed before", "error", err)
+		if errors.Is(err, auditlog.ErrRolledBack) {
+			p.cfg.Logger.ErrorContext(ctx, "checkpoint refused: the database does not hold what was signed; the journals may bring it back, else: sallyport log verify, sallyport log reopen", "alert", true, "error", err)
+		} else {
+			p.cfg.Logger.ErrorContext(ctx, "checkpoint refused: the audit log is not what was signed before", "alert", true, "error", err)
+		}
 		p.moved(err)
 		return nil
 	case err != nil:

@@ -1,8 +1,12 @@
 package store_test
 
 import (
+	"errors"
 	"testing"
+	"time"
 
+	"sallyport/internal/secret"
+	"sallyport/internal/store"
 	"sallyport/internal/store/storetest"
 )
 
@@ -12,40 +16,67 @@ func TestClaim(t *testing.T) {
 	t.Parallel()
 	cfg := storetest.Config(t, storetest.Postgres)
 	one, other := storetest.OpenConfig(t, cfg), storetest.OpenConfig(t, cfg)
-	release, ok, err := one.Claim(t.Context(), "journal")
-	if err != nil || !ok {
-		t.Fatalf("first claim: %v %v", ok, err)
-	}
-	if _, ok, err := other.Claim(t.Context(), "journal"); err != nil || ok {
-		t.Errorf("a claimed journal was claimed again: %v %v", ok, err)
-	}
-	if free, ok, err := other.Claim(t.Context(), "another"); err != nil || !ok {
-		t.Errorf("another journal: %v %v", ok, err)
-	} else {
-		free()
-	}
-	release()
-	for {
-		again, ok, err := other.Claim(t.Context(), "journal")
-		if err != nil {
+	claim, wanted := one.Claim("journal"), other.Claim("journal")
+	for range 2 {
+		if err := claim.Hold(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if ok { // PostgreSQL notices the end of a session a moment later
-			again()
-			return
+		if err := wanted.Hold(t.Context()); !errors.Is(err, store.ErrClaimed) {
+			t.Errorf("a claimed journal was claimed again: %v", err)
 		}
 	}
+	another := other.Claim("another")
+	if err := another.Hold(t.Context()); err != nil {
+		t.Errorf("another journal: %v", err)
+	}
+	another.Release()
+	claim.Release()
+	hold(t, wanted) // PostgreSQL notices the end of a session a moment later
+	wanted.Release()
+	wanted.Release()
+}
+
+// hold takes a claim that is about to be free.
+func hold(t *testing.T, c *store.Claim) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for c.Hold(t.Context()) != nil {
+		<-tick.C
+	}
+}
+
+// TestClaimAfterRestart: a restart of PostgreSQL ends the claim. Who had it takes it
+// again, unless another did so first.
+func TestClaimAfterRestart(t *testing.T) {
+	t.Parallel()
+	server := storetest.OwnServer(t)
+	cfg := store.Config{URL: secret.New(server.URL(t))}
+	one, other := storetest.OpenConfig(t, cfg), storetest.OpenConfig(t, cfg)
+	claim, wanted := one.Claim("journal"), other.Claim("journal")
+	hold(t, claim)
+	server.Restart(t)
+	hold(t, claim)
+	if err := wanted.Hold(t.Context()); !errors.Is(err, store.ErrClaimed) {
+		t.Errorf("after a restart a claimed journal was claimed again: %v", err)
+	}
+	server.Restart(t)
+	hold(t, wanted)
+	if err := claim.Hold(t.Context()); !errors.Is(err, store.ErrClaimed) {
+		t.Errorf("the claim that was lost is held: %v", err)
+	}
+	wanted.Release()
+	hold(t, claim)
 }
 
 // TestClaimOnSQLite: a file belongs to one process anyway.
 func TestClaimOnSQLite(t *testing.T) {
 	t.Parallel()
-	db := storetest.Open(t, storetest.SQLite)
+	claim := storetest.Open(t, storetest.SQLite).Claim("journal")
 	for range 2 {
-		release, ok, err := db.Claim(t.Context(), "journal")
-		if err != nil || !ok {
-			t.Fatalf("claim: %v %v", ok, err)
+		if err := claim.Hold(t.Context()); err != nil {
+			t.Fatalf("claim: %v", err)
 		}
-		release()
+		claim.Release()
 	}
 }

@@ -90,6 +90,14 @@ func (t *Tx) SetRoot(ctx context.Context, root Hash) error {
 	return nil
 }
 
+// SetOrigin names the log anew.
+func (t *Tx) SetOrigin(ctx context.Context, origin string) error {
+	if _, err := t.tx.ExecContext(ctx, `UPDATE log_head SET origin = $1 WHERE one = 1`, origin); err != nil {
+		return fmt.Errorf("log head: %w", err)
+	}
+	return nil
+}
+
 // AddLeaves writes leaves.
 func (t *Tx) AddLeaves(ctx context.Context, leaves []Leaf) error {
 	return t.insertRows(ctx, &insertLeaf, len(leaves), func(i int, dst []any) []any {

@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -117,23 +118,97 @@ func PostgresURL(t testing.TB) string {
 		t.Fatalf("PostgreSQL is needed: %v. Install it (Debian: postgresql), name a server in %s, or leave it out with %s=postgres",
 			err, urlVariable, withoutVariable)
 	}
-	name := "test_" + strings.ToLower(rand.Text())
-	if err := onServer(server, "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
+	u := newDatabase(t, server)
 	if os.Getenv(urlVariable) != "" { // a cluster of our own is thrown away as a whole
 		t.Cleanup(func() {
-			if err := onServer(server, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
+			if err := onServer(server, "DROP DATABASE IF EXISTS "+strings.TrimPrefix(u.Path, "/")+" WITH (FORCE)"); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+	return u.String()
+}
+
+// newDatabase makes a database on a server.
+func newDatabase(t testing.TB, server string) *url.URL {
+	t.Helper()
+	name := "test_" + strings.ToLower(rand.Text())
+	if err := onServer(server, "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
 	}
 	u, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)
 	}
 	u.Path = "/" + name
-	return u.String()
+	return u
+}
+
+// Server is a PostgreSQL server of one test, which it can restart.
+type Server struct {
+	dir     string
+	address string
+	leash   io.WriteCloser
+	cmd     *exec.Cmd
+}
+
+// OwnServer starts a server that ends with the test. It is skipped and fails as
+// PostgresURL does, and skipped where a server is named: that is not ours to stop.
+func OwnServer(t testing.TB) *Server {
+	t.Helper()
+	if slices.Contains(strings.Split(os.Getenv(withoutVariable), ","), Postgres) {
+		t.Skipf("not run: %s leaves out postgres", withoutVariable)
+	}
+	if os.Getenv(urlVariable) != "" {
+		t.Skipf("not run: the server of %s is not restarted", urlVariable)
+	}
+	s, err := startCluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// URL makes a fresh database and returns its URL.
+func (s *Server) URL(t testing.TB) string {
+	t.Helper()
+	return newDatabase(t, s.address).String()
+}
+
+// Restart stops the server, which ends every session, starts it again and waits
+// until it answers.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	pidFile := filepath.Join(s.dir, "data", "postmaster.pid")
+	before, err := os.ReadFile(pidFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(s.leash, "restart\n"); err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		now, err := os.ReadFile(pidFile)
+		if err == nil && len(now) > 0 && firstLine(now) != firstLine(before) {
+			break
+		}
+		<-tick.C
+	}
+	if err := s.await(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func firstLine(b []byte) string {
+	line, _, _ := strings.Cut(string(b), "\n")
+	return line
 }
 
 // SQL opens a plain connection to a database that Config named, for tests that
@@ -176,25 +251,25 @@ func serverURL() (string, error) {
 		return "", errors.New("TestMain does not call storetest.Run")
 	}
 	if shared.url == "" {
-		u, stop, err := startCluster()
+		s, err := startCluster()
 		if err != nil {
 			return "", err
 		}
-		shared.url, shared.stop = u, stop
+		shared.url, shared.stop = s.address, s.stop
 	}
 	return shared.url, nil
 }
 
 // startCluster makes a cluster and runs its server until stop is called or this
 // process ends, however it ends.
-func startCluster() (address string, stop func() error, err error) {
+func startCluster() (s *Server, err error) {
 	initdb, postgres, err := binaries()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "sp-pg-")
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -203,37 +278,40 @@ func startCluster() (address string, stop func() error, err error) {
 	}()
 	attr, err := unprivileged(dir)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	data := filepath.Join(dir, "data")
 	create := exec.Command(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	create.SysProcAttr, create.Dir = attr, dir
 	if out, err := create.CombinedOutput(); err != nil {
-		return "", nil, fmt.Errorf("initdb: %w: %s", err, out)
+		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	// The shell ends the server when its standard input does, which is when this
-	// process is gone, and removes the folder.
+	// The shell starts the server again for every line that it reads. It ends it
+	// when its standard input ends, which is when this process is gone, and removes
+	// the folder.
 	server := exec.Command("/bin/sh", "-c",
-		`"$@" >server.log 2>&1 </dev/null & pid=$!; cat >/dev/null; kill -INT $pid; wait $pid; rm -rf "$0"`, dir,
+		`run() { "$@" >>server.log 2>&1 </dev/null & pid=$!; }; end() { kill -INT $pid; wait $pid; }
+		run "$@"; while read -r line; do end; run "$@"; done; end; rm -rf "$0"`, dir,
 		postgres, "-D", data, "-F", "-k", dir, "-c", "listen_addresses=", "-c", "max_connections=200",
 		"-c", "full_page_writes=off", "-c", "wal_level=minimal", "-c", "max_wal_senders=0", "-c", "max_wal_size=4GB",
 		"-c", "autovacuum=off")
 	server.SysProcAttr, server.Dir = attr, dir
 	leash, err := server.StdinPipe()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	if err := server.Start(); err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	stop = func() error {
-		return errors.Join(leash.Close(), ignoreExit(server.Wait()), os.RemoveAll(dir))
+	s = &Server{dir: dir, address: "postgres://postgres@/postgres?host=" + url.QueryEscape(dir), leash: leash, cmd: server}
+	if err := s.await(); err != nil {
+		return nil, errors.Join(err, s.stop())
 	}
-	address = "postgres://postgres@/postgres?host=" + url.QueryEscape(dir)
-	if err := await(address, filepath.Join(dir, "server.log")); err != nil {
-		return "", nil, errors.Join(err, stop())
-	}
-	return address, stop, nil
+	return s, nil
+}
+
+func (s *Server) stop() error {
+	return errors.Join(s.leash.Close(), ignoreExit(s.cmd.Wait()), os.RemoveAll(s.dir))
 }
 
 // ignoreExit drops the exit status of a server that was told to stop.
@@ -247,17 +325,17 @@ func ignoreExit(err error) error {
 // awaitTries bounds how often a starting server is asked, ten times a second.
 const awaitTries = 300
 
-func await(address, log string) error {
+func (s *Server) await() error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	var err error
 	for range awaitTries {
-		if err = onServer(address, "SELECT 1"); err == nil {
+		if err = onServer(s.address, "SELECT 1"); err == nil {
 			return nil
 		}
 		<-tick.C
 	}
-	text, _ := os.ReadFile(log)
+	text, _ := os.ReadFile(filepath.Join(s.dir, "server.log"))
 	return fmt.Errorf("the server did not start: %w: %s", err, text)
 }
 
