@@ -296,7 +296,11 @@ func (r reader) toolResult(result *llm.Result, f *wire.Fields, v wire.Value) (er
 }
 
 func (r reader) tools(top *wire.Fields) error {
-	for v := range top.Take("tools").Elements() {
+	list := top.Take("tools")
+	if err := list.May(wire.Array); err != nil {
+		return err
+	}
+	for v := range list.Elements() {
 		f := v.Fields()
 		if typ := f.Take("type"); typ.Given() && !typ.Is("custom") {
 			r.Use(llm.HostedTools, v.Start)

@@ -1,6 +1,9 @@
 package openai
 
 import (
+	"bytes"
+	"cmp"
+
 	"sallyport/internal/llm"
 	"sallyport/internal/wire"
 )
@@ -69,6 +72,11 @@ func (r reader) options(top *wire.Fields, table []option) error {
 		}
 		if o.kind == wire.Object && !wire.Filled(lit) {
 			continue
+		}
+		for i := range r.Uses { // of an alias that this member goes before
+			if r.Uses[i].Feature == o.feature {
+				r.Uses[i].Feature = llm.Unknown
+			}
 		}
 		r.Options[o.feature] = lit
 		r.Use(o.feature, v.Start)
@@ -297,6 +305,8 @@ func (r reader) file(m *llm.Media, in *wire.Fields, v wire.Value) error {
 	data, id, name := in.Take("file_data"), in.Take("file_id"), in.Take("filename")
 	m.Name = name.Maybe()
 	switch {
+	case data.Given() && id.Given():
+		return v.Refuse("a file must be given in one way")
 	case data.Given():
 		mime, lit, inline, err := wire.DataURL(data)
 		if err != nil {
@@ -334,10 +344,14 @@ func (r reader) assistant(f *wire.Fields, content wire.Value) ([]llm.Part, error
 			}
 		}
 	}
-	if v := f.Take("refusal"); v.Kind() == wire.String {
-		parts = append(parts, llm.Part{Kind: llm.Refusal, Text: v.Lit(), At: v.Start})
+	refusal, calls := f.Take("refusal"), f.Take("tool_calls")
+	if err := cmp.Or(refusal.May(wire.String), calls.May(wire.Array)); err != nil {
+		return nil, err
 	}
-	for v := range f.Take("tool_calls").Elements() {
+	if refusal.Given() {
+		parts = append(parts, llm.Part{Kind: llm.Refusal, Text: refusal.Lit(), At: refusal.Start})
+	}
+	for v := range calls.Elements() {
 		p, err := r.toolCall(v)
 		if err != nil {
 			return nil, err
@@ -407,10 +421,21 @@ func (r reader) thoughts(f *wire.Fields) []llm.Part {
 			parts = append(parts, p)
 		}
 	}
-	if !text.Given() {
-		text = short
+	if details.Given() && details.Kind() != wire.Array {
+		r.Use(llm.Unknown, details.Start)
 	}
-	if text.Kind() == wire.String && wire.Filled(text.Lit()) && len(textsOf(parts, llm.Thought)) == 0 {
+	switch {
+	case !text.Given():
+		text = short
+	case short.Given():
+		r.Use(llm.Unknown, short.Start)
+	}
+	told := textsOf(parts, llm.Thought)
+	switch {
+	case !wire.Filled(text.Lit()) && text.Kind() <= wire.String:
+	case text.Kind() != wire.String || len(told) > 0 && !bytes.Equal(wire.Join(nil, told...), text.Lit()):
+		r.Use(llm.Unknown, text.Start)
+	case len(told) == 0:
 		plain := llm.Part{Kind: llm.Thought, Text: text.Lit(), At: text.Start, Seal: llm.Seal{Origin: llm.ByText}}
 		parts = append([]llm.Part{plain}, parts...)
 	}
@@ -422,7 +447,11 @@ func (r reader) toolCall(v wire.Value) (p llm.Part, err error) {
 	p = llm.Part{Kind: llm.ToolCall, At: v.Start}
 	p.Call.ID = f.Take("id").String()
 	f.Take("index")
-	switch typ := f.Take("type"); typ.String() {
+	typ := f.Take("type")
+	if err := typ.May(wire.String); err != nil {
+		return p, err
+	}
+	switch typ.String() {
 	case "function", "":
 		fn := f.Take("function")
 		if err := fn.Need(wire.Object, v, "function"); err != nil {
@@ -438,7 +467,11 @@ func (r reader) toolCall(v wire.Value) (p llm.Part, err error) {
 	case "custom":
 		in := f.Take("custom").Fields()
 		p.Call.Name, p.Call.Free = in.Take("name").String(), true
-		p.Call.Input = wire.Unquote(in.Take("input").Lit())
+		input := in.Take("input")
+		if err := input.May(wire.String); err != nil {
+			return p, err
+		}
+		p.Call.Input = wire.Unquote(input.Lit())
 		r.unknown(in)
 	default:
 		return p, typ.Refuse("this type of tool call is not known")
@@ -457,6 +490,9 @@ func (r reader) toolCall(v wire.Value) (p llm.Part, err error) {
 		return p, v.Refuse("a tool call needs a name")
 	}
 	r.Use(llm.Tools, v.Start)
+	if p.Call.Free {
+		r.Use(llm.CustomTools, v.Start)
+	}
 	r.unknown(f)
 	return p, nil
 }
@@ -497,7 +533,11 @@ func (r reader) toolMessage(f *wire.Fields, content, v wire.Value) ([]llm.Part, 
 }
 
 func (r reader) chatTools(top *wire.Fields) error {
-	for v := range top.Take("tools").Elements() {
+	list := top.Take("tools")
+	if err := list.May(wire.Array); err != nil {
+		return err
+	}
+	for v := range list.Elements() {
 		f := v.Fields()
 		t := llm.Tool{At: v.Start}
 		typ := f.Take("type")
@@ -716,13 +756,17 @@ func (r reader) extras(top *wire.Fields) error {
 			r.Use(llm.Penalties, v.Start)
 		}
 	}
-	if v := top.Take("logprobs"); wire.True(v.Lit()) {
-		r.Use(llm.Logprobs, v.Start)
+	probable, most, modes := top.Take("logprobs"), top.Take("top_logprobs"), top.Take("modalities")
+	if err := cmp.Or(probable.May(wire.Bool), most.May(wire.Number), modes.May(wire.Array)); err != nil {
+		return err
 	}
-	if v := top.Take("top_logprobs"); v.Int() > 0 {
-		r.Use(llm.Logprobs, v.Start)
+	if wire.True(probable.Lit()) {
+		r.Use(llm.Logprobs, probable.Start)
 	}
-	for v := range top.Take("modalities").Elements() {
+	if most.Given() && string(most.Lit()) != "0" {
+		r.Use(llm.Logprobs, most.Start)
+	}
+	for v := range modes.Elements() {
 		if !v.Is("text") {
 			r.Use(llm.MediaOutput, v.Start)
 		}

@@ -172,6 +172,10 @@ func (w *writer) part(p llm.Part) {
 		}
 		w.StrMember("type", "input_audio").Key("input_audio").Open().Key("data").Lit(m.Data).StrMember("format", format).Close()
 	case llm.Document:
+		if m.Plain != nil && m.Name != nil { // its name stands before it
+			w.StrMember("type", "text").Key("text").Lit(wire.Join(nil, m.Name, lineEnd, m.Plain))
+			break
+		}
 		if m.Plain != nil {
 			w.StrMember("type", "text").Key("text").Lit(m.Plain)
 			break
@@ -189,6 +193,8 @@ func (w *writer) part(p llm.Part) {
 	}
 	w.Close()
 }
+
+var lineEnd = llm.Lit(`"\n"`)
 
 // dataURL is the medium as a string literal of a data URL.
 func dataURL(m llm.Media) llm.Lit {
