@@ -88,6 +88,8 @@ func (p *reply) closeArray() {
 // arraySum is the hex SHA-256 of what the client got as an array; empty when it got
 // events, or when hashes are skipped.
 func (p *reply) arraySum() string {
+	p.mu.Lock() // an attempt that came to nothing leaves the heartbeats on
+	defer p.mu.Unlock()
 	if p.array == nil || p.array.told == nil {
 		return ""
 	}

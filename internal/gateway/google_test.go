@@ -14,8 +14,90 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/llm"
+	"sallyport/internal/upstreamtest"
 	"sallyport/internal/wire"
 )
+
+// generated is what Google's SDKs read of an answer, or of one piece of it.
+type generated struct {
+	Candidates []struct {
+		Content struct {
+			Role  string
+			Parts []struct {
+				Text    string
+				Thought bool
+				Call    *struct {
+					ID, Name string
+					Args     json.RawMessage
+				} `json:"functionCall"`
+			}
+		}
+		Finish string `json:"finishReason"`
+		Index  *int
+	}
+	Usage *struct {
+		Prompt     int64 `json:"promptTokenCount"`
+		Candidates int64 `json:"candidatesTokenCount"`
+		Thoughts   int64 `json:"thoughtsTokenCount"`
+		Total      int64 `json:"totalTokenCount"`
+	} `json:"usageMetadata"`
+	Model string `json:"modelVersion"`
+	ID    string `json:"responseId"`
+}
+
+// into adds a piece to what was told.
+func (g generated) into(t testing.TB, got *told) {
+	t.Helper()
+	if len(g.Candidates) != 1 || g.Candidates[0].Index == nil || g.Candidates[0].Content.Role != "model" || g.Model == "" || g.ID == "" {
+		t.Errorf("not an answer of Google's form: %+v", g)
+		return
+	}
+	c := g.Candidates[0]
+	for _, p := range c.Content.Parts {
+		if p.Call != nil {
+			got.Calls = append(got.Calls, upstreamtest.ToolCall{ID: p.Call.ID, Name: p.Call.Name, Args: string(p.Call.Args)})
+		}
+		if !p.Thought {
+			got.Text += p.Text
+		}
+	}
+	if c.Finish != "" {
+		got.Finish = map[string]string{"STOP": "end", "MAX_TOKENS": "length"}[c.Finish]
+		if len(got.Calls) > 0 {
+			got.Finish = "tool"
+		}
+	}
+	if u := g.Usage; u != nil {
+		got.Prompt, got.Output = u.Prompt, u.Candidates+u.Thoughts
+		if u.Total != got.Prompt+got.Output {
+			t.Errorf("total %d of %d and %d", u.Total, got.Prompt, got.Output)
+		}
+	}
+}
+
+func readGenerated(t testing.TB, body []byte) told {
+	t.Helper()
+	var g generated
+	unmarshal(t, body, &g)
+	got := told{Prompt: -1}
+	g.into(t, &got)
+	return got
+}
+
+func readGeneratedStream(t testing.TB, body []byte) told {
+	t.Helper()
+	got := told{Prompt: -1}
+	all := streamed(t, body)
+	for i, ev := range all {
+		var g generated
+		unmarshal(t, ev.Data, &g)
+		if len(ev.Name) > 0 || got.Finish != "" || (g.Usage != nil) != (i == len(all)-1) {
+			t.Errorf("frame %d of %d: %s", i, len(all), ev.Raw)
+		}
+		g.into(t, &got)
+	}
+	return got
+}
 
 // TestGooglePaths: below Google's own prefix, and on its verbs everywhere, errors are
 // in its form.
@@ -141,6 +223,24 @@ func TestArray(t *testing.T) {
 			t.Errorf("%+v: %d bytes in the record of %d", c, o.OutBytes, len(got.body))
 		}
 	}
+}
+
+// TestArrayOfUnendedEvent: the last event of a stream may lack its blank line.
+func TestArrayOfUnendedEvent(t *testing.T) {
+	const piece = `{"candidates":[{"content":{"parts":[{"text":"x"}],"role":"model"},"finishReason":"STOP","index":0}]}`
+	short := newTap(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "data: {}\n\ndata: "+piece)
+	}))
+	f := formatNamed("gemini stream")
+	r := newRig(t, plan{snapshot: func(s *gateway.Snapshot) {
+		s.Upstreams[ge] = newUpstream(t, ge, vendorOf(f), short.url, plan{})
+	}})
+	got := r.do(t, call{path: "/v1beta/models/flash:streamGenerateContent", body: contents("", "hello")})
+	if list := array(t, got.body); len(list) != 2 || string(list[1]) != piece {
+		t.Errorf("%s", got.body)
+	}
+	commits(t, "res", r.outcome(t, got).Returned, got.body, nil)
 }
 
 // TestBrokenArray: an array that breaks ends with an error as its last element, and

@@ -42,8 +42,12 @@ func (w *writer) alter(f llm.Feature) {
 // write implements wire.Format.Write for messages.
 func write(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
 	w := &writer{Builder: wire.NewBuilder(make([]byte, 0, 4096)), r: r, target: t, max: defaultMax(t.Model)}
-	if n, err := strconv.ParseInt(string(r.Options[llm.MaxTokens]), 10, 64); err == nil && n > 0 {
-		w.max = n
+	if lit := r.Options[llm.MaxTokens]; lit != nil {
+		if n, err := strconv.ParseInt(string(lit), 10, 64); err == nil && n > 0 {
+			w.max = n
+		} else { // no bound, as some clients write it
+			w.alter(llm.MaxTokens)
+		}
 	}
 	w.Open().StrMember("model", t.Model)
 	w.Key("max_tokens").Int(w.max)

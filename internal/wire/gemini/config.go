@@ -100,7 +100,7 @@ func (r reader) format(f *wire.Fields) error {
 // modalities reads what only some models of this API can do.
 func (r reader) modalities(f *wire.Fields) error {
 	list, probable := f.Take("responseModalities"), f.Take("responseLogprobs")
-	if err := mayAll([]wire.Value{list}, wire.Array, probable, wire.Bool); err != nil {
+	if err := check(must{list, wire.Array}, must{probable, wire.Bool}); err != nil {
 		return err
 	}
 	for v := range list.Elements() {

@@ -220,7 +220,7 @@ func (r reader) part(v wire.Value) (p llm.Part, known bool, err error) {
 	p.At = v.Start
 	text, thought, sig := f.Take("text"), f.Take("thought"), f.Take("thoughtSignature")
 	data, file, call, result := f.Take("inlineData"), f.Take("fileData"), f.Take("functionCall"), f.Take("functionResponse")
-	if err := mayAll([]wire.Value{text, sig}, wire.String, thought, wire.Bool); err != nil {
+	if err := check(must{text, wire.String}, must{sig, wire.String}, must{thought, wire.Bool}); err != nil {
 		return p, false, err
 	}
 	held := 0
@@ -266,14 +266,20 @@ func (r reader) part(v wire.Value) (p llm.Part, known bool, err error) {
 	return p, true, err
 }
 
-// mayAll checks the kinds of members that may be absent.
-func mayAll(vs []wire.Value, k wire.Kind, v wire.Value, other wire.Kind) error {
-	for _, v := range vs {
-		if err := v.May(k); err != nil {
+// must is a member that may be absent, and the kind that it has otherwise.
+type must struct {
+	wire.Value
+	be wire.Kind
+}
+
+// check checks the kinds of members.
+func check(members ...must) error {
+	for _, m := range members {
+		if err := m.May(m.be); err != nil {
 			return err
 		}
 	}
-	return v.May(other)
+	return nil
 }
 
 var emptyText = llm.Lit(`""`)
@@ -374,7 +380,7 @@ func (r reader) call(c *llm.Call, v wire.Value) error {
 	if err := name.Need(wire.String, v, "name"); err != nil {
 		return err
 	}
-	if err := mayAll([]wire.Value{args}, wire.Object, id, wire.String); err != nil {
+	if err := check(must{args, wire.Object}, must{id, wire.String}); err != nil {
 		return err
 	}
 	*c = llm.Call{ID: id.String(), Name: name.String(), Input: args.Maybe()}
@@ -398,10 +404,7 @@ func (r reader) result(result *llm.Result, v wire.Value) error {
 	if err := name.Need(wire.String, v, "name"); err != nil {
 		return err
 	}
-	if err := media.May(wire.Array); err != nil {
-		return err
-	}
-	if err := mayAll([]wire.Value{response}, wire.Object, id, wire.String); err != nil {
+	if err := check(must{response, wire.Object}, must{id, wire.String}, must{media, wire.Array}); err != nil {
 		return err
 	}
 	result.ID, result.Name = id.String(), name.String()
@@ -525,7 +528,7 @@ func (r reader) toolConfig(top *wire.Fields) error {
 		return err
 	}
 	word, allowed := in.Take("mode"), in.Take("allowedFunctionNames")
-	if err := mayAll([]wire.Value{word}, wire.String, allowed, wire.Array); err != nil {
+	if err := check(must{word, wire.String}, must{allowed, wire.Array}); err != nil {
 		return err
 	}
 	mode, known := choiceModes[strings.ToUpper(word.String())]

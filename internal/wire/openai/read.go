@@ -116,8 +116,12 @@ func (r reader) inputAudio(p *llm.Part, v, part wire.Value) error {
 
 // file reads a document that is given as data or as the id of a kept file.
 func (r reader) file(m *llm.Media, in *wire.Fields, v wire.Value) error {
+	data, id := in.Take("file_data"), in.Take("file_id")
 	m.Name = in.Take("filename").Maybe()
-	if data := in.Take("file_data"); data.Given() {
+	switch {
+	case data.Given() && id.Given():
+		return v.Refuse("a file must be given in one way")
+	case data.Given():
 		mime, lit, inline, err := wire.DataURL(data)
 		if err != nil {
 			return err
@@ -130,14 +134,12 @@ func (r reader) file(m *llm.Media, in *wire.Fields, v wire.Value) error {
 		}
 		m.MIME, m.Data = mime, lit
 		r.Use(llm.DocumentData, data.Start)
-		return nil
-	}
-	id := in.Take("file_id")
-	if !id.Given() {
+	case id.Given():
+		m.File = id.Lit()
+		r.Use(llm.FileID, id.Start)
+	default:
 		return v.Refuse("a file needs file_data or file_id")
 	}
-	m.File = id.Lit()
-	r.Use(llm.FileID, id.Start)
 	return nil
 }
 
