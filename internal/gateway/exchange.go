@@ -105,6 +105,9 @@ func (x *Exchange) run() error {
 		return err
 	}
 	if err := x.decide(); err != nil {
+		if x.endpoint.kind == count && fault.From(err).Kind == fault.NotCarried {
+			return x.estimate()
+		}
 		return err
 	}
 	x.hold()

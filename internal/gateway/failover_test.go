@@ -327,7 +327,8 @@ func TestPermittedOnly(t *testing.T) {
 func TestNotCarried(t *testing.T) {
 	r := newRig(t, plan{})
 	for _, f := range formats {
-		if f.ep == wire.Chat || f.ep == wire.Responses || f.ep == wire.Messages || f.ep == wire.GenerateContent {
+		switch f.ep { // translated, or answered without asking anybody
+		case wire.Chat, wire.Responses, wire.Messages, wire.GenerateContent, wire.CountTokens, wire.CountContent:
 			continue
 		}
 		other := map[bool]string{true: fast, false: claude}[f.anthropic()]

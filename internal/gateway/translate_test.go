@@ -562,3 +562,27 @@ func TestDropped(t *testing.T) {
 		}
 	}
 }
+
+// TestEstimates: tokens are counted for every model, and a guess says that it is one.
+func TestEstimates(t *testing.T) {
+	r := newRig(t, plan{})
+	for _, c := range []struct{ path, body, figure string }{
+		{"/v1/messages/count_tokens", `{"model":"fast","system":"be brief","messages":[{"role":"user","content":"` + strings.Repeat("word ", 100) + `"}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}`, "input_tokens"},
+		{"/v1beta/models/fast:countTokens", `{"contents":[{"parts":[{"text":"` + strings.Repeat("word ", 100) + `"}]}]}`, "totalTokens"},
+		{"/v1/models/fast:countTokens", `{"generateContentRequest":{"model":"models/fast","contents":[{"parts":[{"text":"` + strings.Repeat("word ", 100) + `"}]}]}}`, "totalTokens"},
+	} {
+		got := r.post(t, c.path, c.body)
+		var figures map[string]int64
+		unmarshal(t, got.body, &figures)
+		if n := figures[c.figure]; got.status != http.StatusOK || n < 125 || n > 160 || got.header.Get("X-Sallyport-Estimate") == "" {
+			t.Errorf("%s: %d %s, estimate %q", c.path, got.status, got.body, got.header.Get("X-Sallyport-Estimate"))
+		}
+	}
+	for up, s := range r.ups {
+		if s.Journal().Len() > 0 {
+			t.Errorf("%s was asked", up)
+		}
+	}
+	f := formatNamed("count")
+	f.isFault(t, r.post(t, "/v1/messages/count_tokens", `{"model":"fast","messages":[{"role":"user"}]}`), fault.BadRequest)
+}
