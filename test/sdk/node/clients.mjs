@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import Anthropic from "@anthropic-ai/sdk";
+import { ApiError, GoogleGenAI } from "@google/genai";
 import OpenAI from "openai";
 
 const weather = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
@@ -277,8 +278,114 @@ function anthropic(plan) {
   };
 }
 
+function gemini(plan) {
+  const connect = (apiKey = plan.keys.gemini, attempts = 1) =>
+    new GoogleGenAI({ apiKey, httpOptions: { baseUrl: plan.roots.gemini, retryOptions: { attempts } } });
+  const client = connect();
+  const model = plan.models.gemini;
+  const generate = (contents, config = {}, c = client, m = model) => c.models.generateContent({ model: m, contents, config });
+  const chunks = (contents, config = {}, m = model) => client.models.generateContentStream({ model: m, contents, config });
+  const calling = (mode, more = {}) => ({
+    tools: [{ functionDeclarations: [{ name: "get_weather", parametersJsonSchema: weather }] }],
+    toolConfig: { functionCallingConfig: { mode, ...more } },
+  });
+
+  return {
+    async unary(nonce) {
+      const text = `hello ${nonce}`;
+      const answer = await generate(text);
+      expectAnswer(text, answer.text, nonce);
+      assert.equal(answer.candidates[0].finishReason, "STOP");
+      assert.ok(answer.usageMetadata.promptTokenCount > 0 && answer.usageMetadata.candidatesTokenCount > 0);
+    },
+    async stream(nonce) {
+      const text = `hello ${nonce} [[frames=12]]`;
+      const all = await collect(await chunks(text));
+      const pieces = all.map((chunk) => chunk.text).filter(Boolean);
+      assert.equal(pieces.length, 12);
+      expectAnswer(text, pieces.join(""), nonce);
+      assert.equal(all.at(-1).candidates[0].finishReason, "STOP");
+      assert.ok(all.at(-1).usageMetadata.candidatesTokenCount > 0);
+    },
+    async tools(nonce) {
+      const text = `weather? ${nonce}`;
+      const first = await generate(text, calling("ANY", { allowedFunctionNames: ["get_weather"] }));
+      const [call] = first.functionCalls;
+      assert.equal(call.args.city, digestOf(text) + ' "é" 🚀');
+      const turns = [
+        { role: "user", parts: [{ text }] }, first.candidates[0].content,
+        { role: "user", parts: [{ functionResponse: { id: call.id, name: call.name, response: { output: "sunny" } } }] },
+      ];
+      const second = await generate(turns, calling("AUTO"));
+      assert.ok(second.text.startsWith("digest:"), "no text after the tool result");
+    },
+    async tools_stream(nonce) {
+      const text = `weather? ${nonce}`;
+      const calls = (await collect(await chunks(text, calling("ANY")))).flatMap((chunk) => chunk.functionCalls ?? []);
+      assert.equal(calls.length, 1);
+      assert.ok(calls[0].args.city.startsWith(digestOf(text)), JSON.stringify(calls));
+    },
+    async count_tokens(nonce) {
+      assert.ok((await client.models.countTokens({ model, contents: `hello ${nonce}` })).totalTokens > 0);
+    },
+    async embeddings(nonce) {
+      const answer = await client.models.embedContent({ model: plan.models.gemini_embed, contents: `one ${nonce}` });
+      assert.ok(answer.embeddings.length === 1 && answer.embeddings[0].values.length > 0);
+    },
+    async list_models() {
+      const names = (await collect(await client.models.list())).map((item) => item.name);
+      assert.ok(names.includes(`models/${model}`), `models ${names}`);
+      assert.equal((await client.models.get({ model })).name, `models/${model}`);
+    },
+    async bad_key(nonce) {
+      const error = await raises(ApiError, () => generate(`hello ${nonce}`, {}, connect(plan.bad_key)));
+      assert.equal(error.status, 401);
+      assert.ok(!String(error).includes(plan.bad_key), "the error repeats the key");
+    },
+    async unknown_model(nonce) {
+      const error = await raises(ApiError, () => generate(`hello ${nonce}`, {}, client, "no-such-model"));
+      assert.equal(error.status, 404);
+      assert.equal(JSON.parse(error.message).error.status, "NOT_FOUND");
+    },
+    async bad_request(nonce) {
+      assert.equal((await raises(ApiError, () => generate(`hello ${nonce} [[status=400]]`))).status, 400);
+    },
+    async cancel(nonce) {
+      const leave = new AbortController();
+      const stream = await chunks(`hello ${nonce} [[frames=3000 gap=20ms]]`, { abortSignal: leave.signal });
+      let seen = 0;
+      await assert.rejects(async () => {
+        for await (const _ of stream) if (++seen === 3) leave.abort();
+      });
+    },
+    async cut(nonce) {
+      for (const how of ["reset", "close", "end"]) {
+        await assert.rejects(async () => collect(await chunks(`hello ${nonce} [[frames=20 cut=5 how=${how}]]`)));
+      }
+    },
+    async upstream_error(nonce) {
+      await assert.rejects(async () => collect(await chunks(`hello ${nonce} [[frames=20 error=5]]`)));
+    },
+    async retry(nonce) {
+      const text = `hello ${nonce} [[status=429 retry-after=1 times=1]]`;
+      expectAnswer(text, (await generate(text, {}, connect(undefined, 3))).text, nonce);
+    },
+    async give_up(nonce) {
+      await assert.rejects(() => generate(`hello ${nonce} [[status=503]]`, {}, connect(undefined, 2)));
+    },
+    async lab_unary() {
+      const answer = await generate("Say hello.", { maxOutputTokens: 16 }, client, plan.lab.gemini);
+      assert.ok(answer.text && answer.usageMetadata.candidatesTokenCount > 0);
+    },
+    async lab_stream() {
+      const all = await collect(await chunks("Say hello.", { maxOutputTokens: 16 }, plan.lab.gemini));
+      assert.ok(all.map((chunk) => chunk.text ?? "").join(""), "no text");
+    },
+  };
+}
+
 const plan = JSON.parse(readFileSync(process.argv[2], "utf8"));
-for (const [vendor, suite] of [["openai", openai(plan)], ["anthropic", anthropic(plan)]]) {
+for (const [vendor, suite] of [["openai", openai(plan)], ["anthropic", anthropic(plan)], ["gemini", gemini(plan)]]) {
   for (const name of plan.cases[vendor]) {
     const nonce = `nonce-${randomBytes(8).toString("hex")}`;
     const started = performance.now();
