@@ -23,8 +23,8 @@ type plan struct {
 	Roots  map[string]string   `json:"roots"` // by vendor, without /v1
 	Keys   map[string]string   `json:"keys"`  // by vendor
 	BadKey string              `json:"bad_key"`
-	Models map[string]string   `json:"models"` // chat, embed, claude
-	Lab    map[string]string   `json:"lab"`    // chat, claude
+	Models map[string]string   `json:"models"` // chat, embed, claude, gemini, gemini_embed
+	Lab    map[string]string   `json:"lab"`    // chat, claude, gemini
 	Cases  map[string][]string `json:"cases"`  // by vendor
 }
 
@@ -127,6 +127,7 @@ func runAll() error {
 		{"openai-go", "openai", openAI(p)},
 		{"anthropic-go", "anthropic", anthropicSuite(p, newV1)},
 		{"anthropic-go-v2", "anthropic", anthropicSuite(p, newV2)},
+		{"gemini-go", "gemini", geminiSuite(p)},
 	} {
 		for _, name := range p.Cases[c.vendor] {
 			if err := out.Encode(run(c.name, name, c.cases[name])); err != nil {
