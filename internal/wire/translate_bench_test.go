@@ -40,7 +40,7 @@ func BenchmarkTranslateRequest(b *testing.B) {
 		for _, size := range []int{1, 10, 100} {
 			body := conversation(size << 10)
 			b.Run(fmt.Sprintf("%s/%dKB", c.name, size), func(b *testing.B) {
-				target := wire.Target{Model: "bench-1", Carries: c.to.For("bench-1", 0)}
+				target := wire.Target{Model: "bench-1", Carries: c.to.For("bench-1", 0), Size: len(body)}
 				b.SetBytes(int64(len(body)))
 				b.ReportAllocs()
 				for b.Loop() {

@@ -49,7 +49,7 @@ func read(body []byte) (*llm.Request, error) {
 
 // unknown notes the members that nobody took.
 func (r reader) unknown(f *wire.Fields) {
-	for _, v := range f.Rest() {
+	for v := range f.Rest() {
 		r.Use(llm.Unknown, v.Start)
 	}
 }

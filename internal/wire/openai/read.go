@@ -43,7 +43,7 @@ func (r reader) options(top *wire.Fields, table []option) error {
 
 // unknown notes the members that nobody took.
 func (r reader) unknown(f *wire.Fields) {
-	for _, v := range f.Rest() {
+	for v := range f.Rest() {
 		r.Use(llm.Unknown, v.Start)
 	}
 }
