@@ -142,12 +142,31 @@ func (g *gateway) newKey(ctx context.Context) error {
 	return nil
 }
 
-// cli runs a command against the gateway's data folder and returns its output.
-// An exit code that is not 0 is an error that shows what was printed to standard
-// error.
+// exitUnreachable is the exit code for a gateway that is starting: /readyz speaks of
+// the data plane, which opens before the socket that commands speak to.
+const exitUnreachable = 5
+
+// cli runs a command against the gateway's data folder and returns its output. It
+// tries again while the gateway is starting. An exit code that is not 0 is an error
+// that shows what was printed to standard error.
 func (g *gateway) cli(ctx context.Context, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		out, err := g.cliOnce(ctx, args...)
+		failed, ok := errors.AsType[*exec.ExitError](err)
+		if !ok || failed.ExitCode() != exitUnreachable || !g.proc.alive() || time.Now().After(deadline) {
+			return out, err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return out, err
+		}
+	}
+}
+
+func (g *gateway) cliOnce(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, g.bin, append(args, "--data", g.data())...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.Dir, cmd.Env = &stdout, &stderr, g.dir, append(os.Environ(), g.env...)
