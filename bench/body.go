@@ -39,6 +39,14 @@ func scenarioNames() []string {
 	return names
 }
 
+// connsOf is how many connections a closed loop has.
+func (s scenario) connsOf(o options) int {
+	if s.conns > 0 {
+		return min(o.conns, s.conns)
+	}
+	return o.conns
+}
+
 // turn is 2 KB of conversation in JSON spelling: prose with escapes, code,
 // digits and text beyond ASCII, as agents send it.
 var turn = strings.Repeat(`Please look at the file \"main.go\" — it says:\n\tif err != nil {\n\t\treturn fmt.Errorf(\"open %s: %w\", path, err)\n\t}\n`+

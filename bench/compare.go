@@ -132,10 +132,7 @@ func runCompare(ctx context.Context, o options) error {
 // compareOne measures one scenario: first a slice each that does not count, then
 // the closed loop for CPU, then the open loop for latency.
 func compareOne(ctx context.Context, o options, ts []target, s scenario) (outcome, error) {
-	conns := o.conns
-	if s.conns > 0 {
-		conns = min(conns, s.conns)
-	}
+	conns := s.connsOf(o)
 	out := outcome{Scenario: s.name, Bytes: s.bytes, Columns: make([]column, len(ts))}
 	for i, t := range ts {
 		out.Columns[i].Target = t.name

@@ -26,12 +26,13 @@ type gateway struct {
 	proc *proc
 }
 
-// publicModel is what clients call the model; the mock's own name is another, so
-// that the gateway has to rewrite it.
+// What clients call the models; the mock's own name is another, so that the gateway
+// has to rewrite it. The translated one is asked for in Anthropic's format.
 const (
-	publicModel   = "bench"
-	upstreamModel = "bench-1"
-	upstreamKey   = "bench-upstream-credential"
+	publicModel     = "bench"
+	translatedModel = "bench-translated"
+	upstreamModel   = "bench-1"
+	upstreamKey     = "bench-upstream-credential"
 )
 
 // newGateway writes a configuration, starts the gateway with it and makes a key.
@@ -53,9 +54,13 @@ func (w *workplace) newGateway(ctx context.Context, upstream string, env ...stri
 		return nil, err
 	}
 	config := fmt.Sprintf("listen: %s\nadmin: { listen: %s }\ndata: %s\n"+
-		"upstreams:\n  - name: mock\n    kind: openai\n    base_url: http://%s/v1\n    key: env:BENCH_UPSTREAM_KEY\n    class: local\n"+
-		"models:\n  %s:\n    targets: [ { upstream: mock, model: %s } ]\n",
-		g.addr, admin, g.data(), upstream, publicModel, upstreamModel)
+		"upstreams:\n"+
+		"  - { name: mock, kind: openai, base_url: \"http://%[4]s/v1\", key: \"env:BENCH_UPSTREAM_KEY\", class: local }\n"+
+		"  - { name: messages, kind: anthropic, base_url: \"http://%[4]s/v1\", key: \"env:BENCH_UPSTREAM_KEY\", class: local }\n"+
+		"models:\n"+
+		"  %[5]s: { targets: [ { upstream: mock, model: %[7]s } ] }\n"+
+		"  %[6]s: { targets: [ { upstream: messages, model: %[7]s } ] }\n",
+		g.addr, admin, g.data(), upstream, publicModel, translatedModel, upstreamModel)
 	if err := os.WriteFile(filepath.Join(g.dir, "sallyport.yaml"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}
@@ -137,12 +142,31 @@ func (g *gateway) newKey(ctx context.Context) error {
 	return nil
 }
 
-// cli runs a command against the gateway's data folder and returns its output.
-// An exit code that is not 0 is an error that shows what was printed to standard
-// error.
+// exitUnreachable is the exit code for a gateway that is starting: /readyz speaks of
+// the data plane, which opens before the socket that commands speak to.
+const exitUnreachable = 5
+
+// cli runs a command against the gateway's data folder and returns its output. It
+// tries again while the gateway is starting. An exit code that is not 0 is an error
+// that shows what was printed to standard error.
 func (g *gateway) cli(ctx context.Context, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		out, err := g.cliOnce(ctx, args...)
+		failed, ok := errors.AsType[*exec.ExitError](err)
+		if !ok || failed.ExitCode() != exitUnreachable || !g.proc.alive() || time.Now().After(deadline) {
+			return out, err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return out, err
+		}
+	}
+}
+
+func (g *gateway) cliOnce(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, g.bin, append(args, "--data", g.data())...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.Dir, cmd.Env = &stdout, &stderr, g.dir, append(os.Environ(), g.env...)

@@ -30,6 +30,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"compare", "CPU a request and added latency, interleaved with the baselines", false, runCompare},
+		{"translate", "CPU a request and a frame, to an upstream of another format beside one of the same", false, runTranslate},
 		{"memory", "resident memory idle and with open streams, and time to ready", false, runMemory},
 		{"cut", "streams cut against an upstream that answers at once", false, runCut},
 		{"kill", "kill -9 the gateway under load and judge its records by the upstream's", false, runKill},
@@ -150,7 +151,7 @@ func usage(f *flag.FlagSet) {
 		if c.child {
 			note = " (started by the others)"
 		}
-		fmt.Fprintf(f.Output(), "  %-8s %s%s\n", c.name, c.help, note)
+		fmt.Fprintf(f.Output(), "  %-9s %s%s\n", c.name, c.help, note)
 	}
 	fmt.Fprintln(f.Output(), "\nFlags:")
 	f.PrintDefaults()
@@ -176,14 +177,14 @@ func main() {
 
 // runAll runs every measurement with the sizes that the figures are quoted for.
 func runAll(ctx context.Context, o options) error {
-	return inTurn(ctx, o, runCompare, runMemory, runCut, runKill)
+	return inTurn(ctx, o, runCompare, runTranslate, runMemory, runCut, runKill)
 }
 
 // runSmoke runs everything briefly, to show that it works.
 func runSmoke(ctx context.Context, o options) error {
 	o.rounds, o.slice, o.sizes = 1, 150*time.Millisecond, []string{"1KB", "stream"}
 	o.streams, o.starts, o.cuts, o.kills = 50, 2, 300, 3
-	return inTurn(ctx, o, runCompare, runMemory, runCut, runKill)
+	return inTurn(ctx, o, runCompare, runTranslate, runMemory, runCut, runKill)
 }
 
 // inTurn builds the gateway once and runs each, also after one has failed.

@@ -10,16 +10,18 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
-// mock is an OpenAI-compatible upstream that costs as little as it can: a fixed
-// answer of 1 KB, or a stream of fixed frames, over hand-written HTTP/1.1. How a
-// stream runs is asked for by the member "user" of the request's body, which
-// every proxy hands on: "bench gap=10ms frames=40".
+// mock is an upstream that costs as little as it can: a fixed answer, or a stream
+// of fixed frames, over hand-written HTTP/1.1. It speaks Chat Completions and, under
+// the path /v1/messages, Anthropic's Messages. How a stream runs is asked for by the
+// name of the user in the request's body, which every proxy hands on and every
+// translation carries: "bench gap=10ms frames=40".
 type mock struct {
 	early string   // what of a stream to write before reading the body: "", "first" or "all"
 	log   *os.File // append-only; one line a request, written before the answer
@@ -97,8 +99,7 @@ var nonceForm = regexp.MustCompile(`nonce-([0-9a-z]+)`)
 
 func (m *mock) answer(ctx context.Context, c net.Conn, h head, b []byte) error {
 	if !h.post {
-		_, err := c.Write(modelsAnswer)
-		return err
+		return write(c, modelsAnswer)
 	}
 	if m.log != nil {
 		nonce := nonceForm.FindSubmatch(b)
@@ -110,24 +111,30 @@ func (m *mock) answer(ctx context.Context, c net.Conn, h head, b []byte) error {
 			return err
 		}
 	}
-	start, end := b[:min(len(b), 4<<10)], b[max(0, len(b)-1<<10):]
-	if !bytes.Contains(start, []byte(`"stream":true`)) {
-		_, err := c.Write(unaryAnswer)
-		return err
+	v := chatVoice
+	if h.messages {
+		v = messagesVoice
 	}
-	withUsage := bytes.Contains(start, []byte(`"include_usage":true`)) || bytes.Contains(end, []byte(`"include_usage":true`))
-	k := readControl(start)
+	// What matters stands before the conversation or behind it.
+	asked := append(bytes.Clone(b[:min(len(b), 4<<10)]), b[max(0, len(b)-1<<10):]...)
+	if !bytes.Contains(asked, []byte(`"stream":true`)) {
+		return write(c, v.unary)
+	}
+	end := v.end
+	if bytes.Contains(asked, []byte(`"include_usage":true`)) {
+		end = v.endWithUsage
+	}
+	k := readControl(asked)
 	if m.early == "first" {
-		return restOfStream(ctx, c, k, withUsage)
+		return restOfStream(ctx, c, k, v.content, end)
 	}
 	if k.gap <= 0 {
-		all := append([]byte(streamHead), bytes.Repeat(contentFrame, k.frames)...)
-		return write(c, append(all, streamEnd(withUsage)...))
+		return write(c, slices.Concat(v.begin, bytes.Repeat(v.content, k.frames), end))
 	}
-	if err := write(c, firstOfStream); err != nil {
+	if err := write(c, slices.Concat(v.begin, v.content)); err != nil {
 		return err
 	}
-	return restOfStream(ctx, c, k, withUsage)
+	return restOfStream(ctx, c, k, v.content, end)
 }
 
 // control is how a stream runs.
@@ -138,11 +145,11 @@ type control struct {
 
 func readControl(b []byte) control {
 	k := control{frames: frames}
-	_, after, ok := bytes.Cut(b, []byte(`"user":"bench `))
+	_, after, ok := bytes.Cut(b, []byte(`:"bench gap=`)) // "user", or "user_id" of Messages
 	if !ok {
 		return k
 	}
-	words, _, _ := bytes.Cut(after, []byte(`"`))
+	words, _, _ := bytes.Cut(append([]byte("gap="), after...), []byte(`"`))
 	for word := range strings.FieldsSeq(string(words)) {
 		name, value, _ := strings.Cut(word, "=")
 		switch name {
@@ -156,7 +163,7 @@ func readControl(b []byte) control {
 }
 
 // restOfStream writes what follows the first frame, a gap apart.
-func restOfStream(ctx context.Context, c net.Conn, k control, withUsage bool) error {
+func restOfStream(ctx context.Context, c net.Conn, k control, content, end []byte) error {
 	tick := time.NewTicker(max(k.gap, time.Microsecond))
 	defer tick.Stop()
 	for range k.frames - 1 {
@@ -165,11 +172,11 @@ func restOfStream(ctx context.Context, c net.Conn, k control, withUsage bool) er
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := write(c, contentFrame); err != nil {
+		if err := write(c, content); err != nil {
 			return err
 		}
 	}
-	return write(c, streamEnd(withUsage))
+	return write(c, end)
 }
 
 func write(c net.Conn, b []byte) error {
@@ -177,44 +184,66 @@ func write(c net.Conn, b []byte) error {
 	return err
 }
 
+// voice is what the mock says in one format. Both say the same.
+type voice struct {
+	unary             []byte
+	begin             []byte // head of a stream and what stands before its content
+	content           []byte // one frame
+	end, endWithUsage []byte
+}
+
 const (
 	streamHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 	chunkStart = `{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1763800000,"model":"bench-1",`
+	lastChunk  = "0\r\n\r\n"
+	frameText  = " once upon a time"
 )
 
 var (
-	contentFrame  = chunk(chunkStart + `"choices":[{"index":0,"delta":{"content":" once upon a time"},"finish_reason":null}]}`)
-	usageFrame    = chunk(chunkStart + `"choices":[],"usage":{"prompt_tokens":300,"completion_tokens":160,"total_tokens":460}}`)
-	finishFrame   = chunk(chunkStart + `"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`)
-	doneFrame     = chunk("[DONE]")
-	lastChunk     = []byte("0\r\n\r\n")
-	firstOfStream = append([]byte(streamHead), contentFrame...)
-	wholeStream   = append(append([]byte(streamHead), bytes.Repeat(contentFrame, frames)...), streamEnd(true)...)
-	unaryAnswer   = unary()
+	chatVoice = voice{
+		unary: withLength(`{"id":"chatcmpl-bench","object":"chat.completion","created":1763800000,"model":"bench-1","choices":[{"index":0,` +
+			`"message":{"role":"assistant","content":"` + story + `"},"finish_reason":"stop"}],` +
+			`"usage":{"prompt_tokens":300,"completion_tokens":160,"total_tokens":460}}`),
+		begin:        []byte(streamHead),
+		content:      chunk("", chunkStart+`"choices":[{"index":0,"delta":{"content":"`+frameText+`"},"finish_reason":null}]}`),
+		end:          slices.Concat(finishFrame, doneFrame),
+		endWithUsage: slices.Concat(finishFrame, usageFrame, doneFrame),
+	}
+	finishFrame = chunk("", chunkStart+`"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`)
+	usageFrame  = chunk("", chunkStart+`"choices":[],"usage":{"prompt_tokens":300,"completion_tokens":160,"total_tokens":460}}`)
+	doneFrame   = append(chunk("", "[DONE]"), lastChunk...)
+
+	messagesVoice = voice{
+		unary: withLength(`{"id":"msg_bench","type":"message","role":"assistant","model":"bench-1","content":[{"type":"text","text":"` + story + `"}],` +
+			`"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":300,"output_tokens":160}}`),
+		begin: slices.Concat([]byte(streamHead),
+			chunk("message_start", `{"type":"message_start","message":{"id":"msg_bench","type":"message","role":"assistant","model":"bench-1","content":[],`+
+				`"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":300,"output_tokens":1}}}`),
+			chunk("content_block_start", `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`)),
+		content:      chunk("content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"`+frameText+`"}}`),
+		end:          messagesEnd,
+		endWithUsage: messagesEnd, // usage is always told
+	}
+	messagesEnd = slices.Concat(
+		chunk("content_block_stop", `{"type":"content_block_stop","index":0}`),
+		chunk("message_delta", `{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":160}}`),
+		chunk("message_stop", `{"type":"message_stop"}`), []byte(lastChunk))
+
+	firstOfStream = slices.Concat(chatVoice.begin, chatVoice.content)
+	wholeStream   = slices.Concat(chatVoice.begin, bytes.Repeat(chatVoice.content, frames), chatVoice.endWithUsage)
 	modelsAnswer  = withLength(`{"object":"list","data":[{"id":"bench-1","object":"model","created":1763800000,"owned_by":"bench"}]}`)
+
+	// story is as long as makes an answer of Chat Completions 1 KB.
+	story = strings.Repeat("once upon a time ", 50)[:771]
 )
 
-// chunk is one server-sent event as one HTTP chunk.
-func chunk(data string) []byte {
+// chunk is one server-sent event, which may have a name, as one HTTP chunk.
+func chunk(name, data string) []byte {
 	event := "data: " + data + "\n\n"
-	return fmt.Appendf(nil, "%x\r\n%s\r\n", len(event), event)
-}
-
-func streamEnd(withUsage bool) []byte {
-	b := append([]byte(nil), finishFrame...)
-	if withUsage {
-		b = append(b, usageFrame...)
+	if name != "" {
+		event = "event: " + name + "\n" + event
 	}
-	return append(append(b, doneFrame...), lastChunk...)
-}
-
-// unary is an answer of 1 KB with usage.
-func unary() []byte {
-	const format = `{"id":"chatcmpl-bench","object":"chat.completion","created":1763800000,"model":"bench-1","choices":[{"index":0,` +
-		`"message":{"role":"assistant","content":"%s"},"finish_reason":"stop"}],` +
-		`"usage":{"prompt_tokens":300,"completion_tokens":160,"total_tokens":460}}`
-	fill := 1<<10 - len(format) + len("%s")
-	return withLength(fmt.Sprintf(format, strings.Repeat("once upon a time ", fill/17+1)[:fill]))
+	return fmt.Appendf(nil, "%x\r\n%s\r\n", len(event), event)
 }
 
 func withLength(body string) []byte {
@@ -223,8 +252,9 @@ func withLength(body string) []byte {
 
 // head is what the mock needs of a request's head.
 type head struct {
-	post   bool
-	length int64 // -1: chunked
+	post     bool
+	messages bool  // Anthropic's format is asked for
+	length   int64 // -1: chunked
 }
 
 func readHead(in *bufio.Reader) (head, error) {
@@ -233,7 +263,7 @@ func readHead(in *bufio.Reader) (head, error) {
 	if err != nil {
 		return h, err
 	}
-	h.post = bytes.HasPrefix(line, []byte("POST "))
+	h.post, h.messages = bytes.HasPrefix(line, []byte("POST ")), bytes.HasPrefix(line, []byte("POST /v1/messages"))
 	for {
 		if line, err = in.ReadSlice('\n'); err != nil {
 			return h, err

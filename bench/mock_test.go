@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,49 @@ func TestMockStream(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestMockMessages: in Anthropic's format it says the same as in OpenAI's.
+func TestMockMessages(t *testing.T) {
+	addr := mocked(t, &mock{})
+	said := map[bool]string{}
+	for _, stream := range []bool{false, true} {
+		body := fmt.Sprintf(`{"messages":[],"metadata":{"user_id":"bench gap=100us frames=3"},"stream":%v}`, stream)
+		resp, err := http.Post("http://"+addr+"/v1/messages", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		said[stream] = string(b)
+	}
+	var v struct {
+		Type    string
+		Content []struct{ Text string }
+		Usage   struct {
+			Output int `json:"output_tokens"`
+		}
+	}
+	if err := json.Unmarshal([]byte(said[false]), &v); err != nil || v.Type != "message" || v.Content[0].Text != story || v.Usage.Output != 160 {
+		t.Errorf("%s, %v", said[false], err)
+	}
+	var names []string
+	for event := range strings.SplitSeq(strings.TrimSuffix(said[true], "\n\n"), "\n\n") {
+		name, data, _ := strings.Cut(strings.TrimPrefix(event, "event: "), "\ndata: ")
+		var v struct{ Type string }
+		if err := json.Unmarshal([]byte(data), &v); err != nil || v.Type != name {
+			t.Errorf("event %q, %v", event, err)
+		}
+		names = append(names, name)
+	}
+	delta := "content_block_delta"
+	want := []string{"message_start", "content_block_start", delta, delta, delta, "content_block_stop", "message_delta", "message_stop"}
+	if !slices.Equal(names, want) {
+		t.Errorf("events %q", names)
 	}
 }
 

@@ -71,7 +71,7 @@ func (x *Exchange) carries(c route.Candidate) error {
 	if err != nil {
 		return err
 	}
-	target := writeFor(to, u, c)
+	target := x.writeFor(to, u, c)
 	put := wire.WithFunctions(r, target.Carries)
 	lost := put.Lost(target.Carries)
 	if x.snapshot.RejectTuning {
@@ -88,9 +88,9 @@ func (x *Exchange) carries(c route.Candidate) error {
 	return nil
 }
 
-// writeFor is what a request is written for that goes to a candidate.
-func writeFor(to wire.Format, u *upstream.Upstream, c route.Candidate) wire.Target {
-	return wire.Target{Model: c.Model, Carries: to.For(c.Model, u.Lacks), Vendor: u.Official()}
+// writeFor is what the request is written for when it goes to a candidate.
+func (x *Exchange) writeFor(to wire.Format, u *upstream.Upstream, c route.Candidate) wire.Target {
+	return wire.Target{Model: c.Model, Carries: to.For(c.Model, u.Lacks), Vendor: u.Official(), Size: len(x.whole())}
 }
 
 // neutral is the request in the vocabulary that all formats share, read once.
@@ -129,7 +129,7 @@ func (a *attempt) translate() error {
 	if err != nil {
 		return err
 	}
-	target := writeFor(to, a.upstream, a.candidate)
+	target := x.writeFor(to, a.upstream, a.candidate)
 	t := &translation{
 		to: to, path: a.nativePath(), decoder: to.Decode(),
 		encoder: from.Encode(wire.Answering{

@@ -31,7 +31,11 @@ type Target struct {
 	Model   string       // the upstream's own name
 	Carries llm.Features // what the format, the upstream and the model can express
 	Vendor  bool         // the format's own vendor serves it, not a compatible server
+	Size    int          // about how many bytes the body will have; 0 when not known
 }
+
+// Room returns memory to write the body into.
+func (t Target) Room() []byte { return make([]byte, 0, t.Size+t.Size/16+1024) }
 
 // Answering is what an encoder needs to know of the exchange that it answers.
 type Answering struct {

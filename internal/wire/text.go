@@ -322,8 +322,12 @@ const hexDigits = "0123456789abcdef"
 // backslashes and control characters, DEL and the C1 range among them, are
 // escaped, so that the literal is safe to show on a terminal.
 func AppendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	for _, r := range s {
+	plain := 0
+	for plain < len(s) && s[plain] >= ' ' && s[plain] < 0x7F && s[plain] != '"' && s[plain] != '\\' {
+		plain++
+	}
+	dst = append(append(dst, '"'), s[:plain]...)
+	for _, r := range s[plain:] {
 		switch {
 		case r == '"' || r == '\\':
 			dst = append(dst, '\\', byte(r))

@@ -39,7 +39,16 @@ func (v Value) String() string {
 }
 
 // Is reports whether the value is the string s.
-func (v Value) Is(s string) bool { return v.Kind() == String && v.String() == s }
+func (v Value) Is(s string) bool { return spells(v.Lit(), s) }
+
+// spells reports whether a literal is the string s.
+func spells(lit []byte, s string) bool {
+	raw, ok := inner(lit)
+	if ok && bytes.IndexByte(raw, '\\') >= 0 {
+		return string(appendDecoded(nil, raw)) == s
+	}
+	return ok && string(raw) == s
+}
 
 // Int is the value as an integer that is not negative; 0 when it is not one.
 func (v Value) Int() int64 {
@@ -61,34 +70,38 @@ func (v Value) Elements() iter.Seq[Value] {
 // Fields opens an object. A value of another kind has no members, but is itself
 // what remains.
 func (v Value) Fields() *Fields {
-	f := &Fields{}
+	f := &Fields{body: v.body}
+	f.members = f.few[:0]
 	if v.Kind() != Object {
-		f.members = append(f.members, member{value: v})
+		f.members = append(f.members, member{value: v.Span})
 	}
 	for key, value := range Members(v.body, v.Span) {
-		name, _ := Text(key.Of(v.body), key.End-key.Start)
-		f.members = append(f.members, member{name: name, value: Value{v.body, value}})
+		f.members = append(f.members, member{key: key, value: value})
 	}
 	return f
 }
 
 // Fields are the members of an object that is being read. They know which of them
 // were not taken, so that whoever translates it cannot lose one without a word.
-type Fields struct{ members []member }
+type Fields struct {
+	body    []byte
+	members []member
+	few     [8]member // memory for the members of most objects
+}
 
 type member struct {
-	name  string
-	value Value
-	taken bool
+	key, value Span
+	name       string // in camelCase, after Camel; until then the key says it
+	taken      bool
 }
 
 // Take returns a member; it is absent when there is none. Of equal names the last
 // counts.
 func (f *Fields) Take(name string) (v Value) {
 	for i := range f.members {
-		if f.members[i].name == name {
-			f.members[i].taken = true
-			v = f.members[i].value
+		if m := &f.members[i]; m.name == name || m.name == "" && spells(m.key.Of(f.body), name) {
+			m.taken = true
+			v = Value{f.body, m.value}
 		}
 	}
 	return v
@@ -101,9 +114,9 @@ func (f *Fields) Camel() error {
 	seen := make(map[string]bool, len(f.members))
 	for i := range f.members {
 		m := &f.members[i]
-		m.name = camel(m.name)
+		m.name = camel(f.name(m))
 		if seen[m.name] {
-			return m.value.Refuse("this member is given in two spellings")
+			return Value{f.body, m.value}.Refuse("this member is given in two spellings")
 		}
 		seen[m.name] = true
 	}
@@ -123,11 +136,21 @@ func camel(name string) string {
 	return first
 }
 
+// name is what a member is called.
+func (f *Fields) name(m *member) string {
+	if m.name != "" {
+		return m.name
+	}
+	name, _ := Text(m.key.Of(f.body), m.key.End-m.key.Start)
+	return name
+}
+
 // Rest yields the members that were not taken and are not null.
 func (f *Fields) Rest() iter.Seq2[string, Value] {
 	return func(yield func(string, Value) bool) {
-		for _, m := range f.members {
-			if !m.taken && m.value.Given() && !yield(m.name, m.value) {
+		for i := range f.members {
+			m := &f.members[i]
+			if v := (Value{f.body, m.value}); !m.taken && v.Given() && !yield(f.name(m), v) {
 				return
 			}
 		}

@@ -1,8 +1,8 @@
 package wire
 
 import (
+	"bytes"
 	"iter"
-	"math"
 	"strconv"
 	"unicode/utf8"
 )
@@ -66,6 +66,9 @@ func Text(lit []byte, limit int) (text string, whole bool) {
 		return "", false
 	}
 	raw := lit[1 : len(lit)-1]
+	if len(raw) <= limit && bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw), true
+	}
 	// No escape is longer than six bytes for each byte of its text, so this much
 	// decodes to more than limit bytes, and what the cut breaks is cut off below.
 	if cut := 6*limit + 64; len(raw) > cut {
@@ -143,14 +146,14 @@ func Elements(body []byte, array Span) iter.Seq[Span] {
 		if KindOf(array.Of(body)) != Array {
 			return
 		}
-		s := scanner{b: body[:array.End], max: math.MaxInt}
-		for i := skip(s.b, array.Start+1); i < len(s.b) && s.b[i] != ']'; {
-			end := s.value(i, 0)
+		b := body[:array.End]
+		for i := skip(b, array.Start+1); i < len(b) && b[i] != ']'; {
+			end := past(b, i)
 			if end < 0 || !yield(Span{i, end}) {
 				return
 			}
-			if i = skip(s.b, end); i < len(s.b) && s.b[i] == ',' {
-				i = skip(s.b, i+1)
+			if i = skip(b, end); i < len(b) && b[i] == ',' {
+				i = skip(b, i+1)
 			}
 		}
 	}
@@ -164,20 +167,69 @@ func Members(body []byte, object Span) iter.Seq2[Span, Span] {
 		if KindOf(object.Of(body)) != Object {
 			return
 		}
-		s := scanner{b: body[:object.End], max: math.MaxInt}
-		for i := skip(s.b, object.Start+1); i < len(s.b) && s.b[i] != '}'; {
-			key := Span{i, s.value(i, 0)}
+		b := body[:object.End]
+		for i := skip(b, object.Start+1); i < len(b) && b[i] != '}'; {
+			key := Span{i, past(b, i)}
 			if key.End < 0 {
 				return
 			}
-			from := skip(s.b, skip(s.b, key.End)+1)
-			end := s.value(from, 0)
+			from := skip(b, skip(b, key.End)+1)
+			end := past(b, from)
 			if end < 0 || !yield(key, Span{from, end}) {
 				return
 			}
-			if i = skip(s.b, end); i < len(s.b) && s.b[i] == ',' {
-				i = skip(s.b, i+1)
+			if i = skip(b, end); i < len(b) && b[i] == ',' {
+				i = skip(b, i+1)
 			}
+		}
+	}
+}
+
+// past returns the offset behind the value at i, or -1 when the text ends within
+// it. The text has been accepted, so that nothing is checked again: values are read
+// once at each level that they are nested in.
+func past(b []byte, i int) int {
+	for depth := 0; i < len(b); {
+		switch b[i] {
+		case '"':
+			if i = pastString(b, i+1); i < 0 {
+				return -1
+			}
+		case '{', '[':
+			depth++
+			i++
+		case '}', ']':
+			depth--
+			i++
+		case ',', ':', ' ', '\t', '\n', '\r':
+			i++
+			continue
+		default: // a number or a word
+			for i++; i < len(b) && (b[i] == '.' || b[i] == '-' || b[i] == '+' || b[i]-'0' <= 9 || b[i]|0x20-'a' < 26); {
+				i++
+			}
+		}
+		if depth <= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// pastString is past for a string, from behind its opening quote.
+func pastString(b []byte, i int) int {
+	for from := i; ; i++ {
+		at := bytes.IndexByte(b[i:], '"')
+		if at < 0 {
+			return -1
+		}
+		i += at
+		slashes := 0
+		for i-slashes > from && b[i-slashes-1] == '\\' {
+			slashes++
+		}
+		if slashes%2 == 0 {
+			return i + 1
 		}
 	}
 }

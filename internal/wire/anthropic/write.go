@@ -41,7 +41,7 @@ func (w *writer) alter(f llm.Feature) {
 
 // write implements wire.Format.Write for messages.
 func write(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
-	w := &writer{Builder: wire.NewBuilder(make([]byte, 0, 4096)), r: r, target: t, max: defaultMax(t.Model)}
+	w := &writer{Builder: wire.NewBuilder(t.Room()), r: r, target: t, max: defaultMax(t.Model)}
 	if lit := r.Options[llm.MaxTokens]; lit != nil {
 		if n, err := strconv.ParseInt(string(lit), 10, 64); err == nil && n > 0 {
 			w.max = n

@@ -35,7 +35,7 @@ func (w *writer) loseSeal(s llm.Seal) {
 
 // writeChat implements wire.Format.Write for chat completions.
 func writeChat(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
-	w := &writer{Builder: wire.NewBuilder(make([]byte, 0, 4096)), r: r, target: t}
+	w := &writer{Builder: wire.NewBuilder(t.Room()), r: r, target: t}
 	w.Open().StrMember("model", t.Model)
 	w.messages()
 	w.tools()

@@ -18,7 +18,7 @@ var responsesCarries = llm.Set(
 
 // writeResponses implements wire.Format.Write for responses.
 func writeResponses(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
-	w := &writer{Builder: wire.NewBuilder(make([]byte, 0, 4096)), r: r, target: t}
+	w := &writer{Builder: wire.NewBuilder(t.Room()), r: r, target: t}
 	w.Open().StrMember("model", t.Model)
 	w.input()
 	w.responsesTools()
