@@ -32,7 +32,7 @@ lab-stop: ## end the lab's servers
 	@python3 lab/lab.py stop
 
 sdk: build ## run the official SDKs of three languages against the built binary
-	@scripts/setup.sh python node sdk-python sdk-node lab
+	@scripts/setup.sh python node sdk-python sdk-node agent lab
 	@test/sdk/run
 
 bench: ## measure Sallyport against a plain reverse proxy in the same run

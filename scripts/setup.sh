@@ -2,7 +2,7 @@
 # Installs what the tests need and this machine lacks: system packages with apt when that is possible,
 # everything else into the ignored folders .tools/ and .venv/. Prints one line a part.
 #
-#   scripts/setup.sh [PART ...]     parts: cc python postgres redis node sdk-python sdk-node lab; all by default
+#   scripts/setup.sh [PART ...]     parts: cc python postgres redis node sdk-python sdk-node agent lab; all by default
 #
 # A part that cannot be had is no error here: it is written to .tools/missing, one line each,
 # "part: reason", for the caller to judge. Always run from a clean state; finished parts take no time.
@@ -115,14 +115,26 @@ part_sdk_node() {
 	if fresh .tools/sdk-node "$wanted"; then say "sdk-node: ok"; else lacks sdk-node "the Node SDKs could not be installed; see .tools/npm.log"; fi
 }
 
+part_agent() { # a coding agent, for one task through the gateway
+	local wanted=0.171.0
+	if [ "$(cat .tools/agent/ready 2>/dev/null)" != "$wanted" ]; then
+		say "installing a coding agent"
+		mkdir -p .tools/agent
+		if bin=$(node_bin) && PATH="$bin:$PATH" npm install --silent --no-save --no-package-lock --prefix .tools/agent "@openai/codex@$wanted" >.tools/npm.log 2>&1; then
+			echo "$wanted" >.tools/agent/ready
+		fi
+	fi
+	if [ -e .tools/agent/ready ]; then say "agent: ok"; else lacks agent "the coding agent could not be installed; see .tools/npm.log"; fi
+}
+
 part_lab() { # the small real model that the SDK matrix also talks to
 	if [ -e .lab/models/smollm2.gguf ] || python3 lab/lab.py install smollm2; then say "lab: ok"; else lacks lab "the lab's model could not be installed"; fi
 }
 
-[ $# -gt 0 ] || set -- cc python postgres redis node sdk-python sdk-node lab
+[ $# -gt 0 ] || set -- cc python postgres redis node sdk-python sdk-node agent lab
 for part; do
 	case "$part" in
-	cc | python | postgres | redis | node | sdk-python | sdk-node | lab) "part_${part//-/_}" ;;
+	cc | python | postgres | redis | node | sdk-python | sdk-node | agent | lab) "part_${part//-/_}" ;;
 	*)
 		echo "setup: no part called $part" >&2
 		exit 2
