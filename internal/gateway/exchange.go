@@ -190,7 +190,8 @@ func (x *Exchange) decide() error {
 	x.record.Label = x.label.String()
 	var able []route.Candidate
 	var denied policy.Decision
-	var uncarried error // why the first permitted candidate cannot be asked
+	var uncarried error          // why the first permitted candidate cannot be asked
+	var silent identity.Upstream // a local one that would be trusted if it said what it serves
 	for i, t := range x.snapshot.Targets(identity.Model(x.call.Model)) {
 		u := x.snapshot.Upstreams[t.Upstream]
 		if u == nil || x.turns != nil && x.turns.pinned != "" && x.turns.pinned != t.Upstream {
@@ -202,6 +203,9 @@ func (x *Exchange) decide() error {
 		if d.Effect != policy.Allow {
 			if denied.Rules == nil {
 				denied = d
+			}
+			if u.Class == label.OnSite && !u.Catalog().Known {
+				silent = u.Name
 			}
 			continue
 		}
@@ -223,6 +227,10 @@ func (x *Exchange) decide() error {
 		return fault.New(fault.NotCarried, "")
 	}
 	x.record.Effect, x.record.Rules = denied.Effect.String(), denied.Rules
+	if silent != "" {
+		return fault.Newf(fault.PolicyRefused, "no upstream of this model may carry data labelled %s: the local one has not told which models it serves itself; an operator can ask why with: sallyport upstreams test %s",
+			x.label, silent)
+	}
 	return fault.Newf(fault.PolicyRefused, "no upstream of this model may carry data labelled %s (%s); an operator can ask why, and what to do, with: sallyport policy explain --model %q",
 		x.label, denied.Rules[0], clip(x.call.Model, 128))
 }

@@ -195,7 +195,9 @@ func TestLocalModels(t *testing.T) {
 			s.Upstreams[oa] = newUpstream(t, oa, upstreamtest.OpenAI, closedPort(t), plan{upstream: func(c *upstream.Config) { c.Class = label.OnSite }})
 		},
 	})
-	f.isFault(t, silent.do(t, f.call("hello")), fault.PolicyRefused)
+	if m := f.isFault(t, silent.do(t, f.call("hello")), fault.PolicyRefused); !strings.Contains(m, "sallyport upstreams test oa") {
+		t.Errorf("message %q does not say why", m)
+	}
 }
 
 // TestTrusted: behind a listener that knows its peers otherwise no key is needed,
