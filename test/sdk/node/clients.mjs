@@ -7,7 +7,11 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import Anthropic from "@anthropic-ai/sdk";
+import { createAnthropic } from "@ai-sdk/anthropic";
+import { createGoogleGenerativeAI } from "@ai-sdk/google";
+import { createOpenAI } from "@ai-sdk/openai";
 import { ApiError, GoogleGenAI } from "@google/genai";
+import { generateText, jsonSchema, streamText, tool as aiTool } from "ai";
 import OpenAI from "openai";
 
 const weather = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
@@ -384,9 +388,83 @@ function gemini(plan) {
   };
 }
 
+/** The AI SDK, whose providers speak each vendor's API with code of their own. */
+function aiSDK(plan, vendor) {
+  const apiKey = plan.keys[vendor];
+  const [provider, name] = {
+    openai: () => [createOpenAI({ baseURL: `${plan.roots.openai}/v1`, apiKey }), plan.models.chat],
+    anthropic: () => [createAnthropic({ baseURL: `${plan.roots.anthropic}/v1`, apiKey }), plan.models.claude],
+    gemini: () => [createGoogleGenerativeAI({ baseURL: `${plan.roots.gemini}/v1beta`, apiKey }), plan.models.gemini],
+  }[vendor]();
+  const model = vendor === "openai" ? provider.chat(name) : provider(name);
+  const tools = { get_weather: aiTool({ inputSchema: jsonSchema(weather) }) };
+  const toolChoice = { type: "tool", toolName: "get_weather" };
+  const once = { maxRetries: 0 };
+  const stream = (options) => {
+    let failure;
+    const result = streamText({ ...once, ...options, onError: ({ error }) => (failure = error) });
+    return { result, failed: () => failure };
+  };
+
+  return {
+    async unary(nonce) {
+      const text = `hello ${nonce}`;
+      const answer = await generateText({ ...once, model, prompt: text });
+      expectAnswer(text, answer.text, nonce);
+      assert.equal(answer.finishReason, "stop");
+      assert.ok(answer.usage.inputTokens > 0 && answer.usage.outputTokens > 0, JSON.stringify(answer.usage));
+    },
+    async stream(nonce) {
+      const text = `hello ${nonce} [[frames=12]]`;
+      const { result } = stream({ model, prompt: text });
+      const pieces = await collect(result.textStream);
+      assert.equal(pieces.length, 12);
+      expectAnswer(text, pieces.join(""), nonce);
+      assert.equal(await result.finishReason, "stop");
+      assert.ok((await result.usage).outputTokens > 0);
+    },
+    async tools(nonce) {
+      const question = { role: "user", content: `weather? ${nonce}` };
+      const first = await generateText({ ...once, model, messages: [question], tools, toolChoice });
+      const [call] = first.toolCalls;
+      assert.equal(call.input.city, digestOf(question.content) + ' "é" 🚀');
+      const result = { role: "tool", content: [{ type: "tool-result", toolCallId: call.toolCallId, toolName: "get_weather", output: { type: "text", value: "sunny" } }] };
+      const second = await generateText({ ...once, model, messages: [question, ...first.response.messages, result], tools });
+      assert.ok(second.text.startsWith("digest:"), "no text after the tool result");
+    },
+    async tools_stream(nonce) {
+      const text = `weather? ${nonce}`;
+      const { result } = stream({ model, prompt: text, tools, toolChoice });
+      const calls = await result.toolCalls;
+      assert.equal(calls.length, 1);
+      assert.ok(calls[0].input.city.startsWith(digestOf(text)), JSON.stringify(calls));
+    },
+    async responses(nonce) {
+      for (const prompt of [`hello ${nonce}`, `hello again ${nonce}`]) {
+        const answer = await generateText({ ...once, model: provider(name), prompt });
+        assert.ok(answer.text.startsWith("digest:"), answer.text);
+      }
+    },
+    async bad_request(nonce) {
+      await assert.rejects(() => generateText({ ...once, model, prompt: `hello ${nonce} [[status=400]]` }), (error) => error.statusCode === 400);
+    },
+    async cut(nonce) {
+      for (const how of ["reset", "close", "end"]) {
+        const { result, failed } = stream({ model, prompt: `hello ${nonce} [[frames=20 cut=5 how=${how}]]` });
+        await collect(result.textStream).catch(() => {});
+        assert.ok(failed(), `${how}: ended cleanly`);
+      }
+    },
+  };
+}
+
 const plan = JSON.parse(readFileSync(process.argv[2], "utf8"));
-for (const [vendor, suite] of [["openai", openai(plan)], ["anthropic", anthropic(plan)], ["gemini", gemini(plan)]]) {
-  for (const name of plan.cases[vendor]) {
+const suites = [
+  ["openai", "node", openai(plan)], ["anthropic", "node", anthropic(plan)], ["gemini", "node", gemini(plan)],
+  ...["openai", "anthropic", "gemini"].map((vendor) => [vendor, "ai", aiSDK(plan, vendor)]),
+];
+for (const [vendor, sdk, suite] of suites) {
+  for (const name of plan.cases[vendor].filter((name) => suite[name])) {
     const nonce = `nonce-${randomBytes(8).toString("hex")}`;
     const started = performance.now();
     let ok = true;
@@ -398,6 +476,6 @@ for (const [vendor, suite] of [["openai", openai(plan)], ["anthropic", anthropic
       detail = `${error?.constructor?.name}: ${error?.message ?? error}`;
     }
     const seconds = Math.round(performance.now() - started) / 1000;
-    console.log(JSON.stringify({ client: `${vendor}-node`, case: name, ok, detail, nonce, seconds }));
+    console.log(JSON.stringify({ client: `${vendor}-${sdk}`, case: name, ok, detail, nonce, seconds }));
   }
 }
