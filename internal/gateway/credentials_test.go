@@ -71,7 +71,7 @@ func TestCarriers(t *testing.T) {
 			carry(&c, r.key)
 			kept := strings.Contains(route.Path, "{id}")
 			if kept {
-				if err := credentials.keep.Put(t.Context(), "p", keptResponse, []byte(`{"items":[],"input":[],"response":{}}`)); err != nil {
+				if err := credentials.keep.Put(t.Context(), "p", map[string][]byte{keptResponse: []byte(`{"items":[],"input":[],"response":{}}`)}); err != nil {
 					t.Fatal(err)
 				}
 			}

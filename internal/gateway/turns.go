@@ -56,6 +56,9 @@ func (x *Exchange) recall() error {
 	}
 	previous, store, input := at[0], at[1], at[2]
 	x.turns = &recollection{own: elements(input.Of(b)), store: wire.KindOf(store.Of(b)) != wire.Bool || wire.True(store.Of(b))}
+	if err := x.dereference(previous, input); err != nil {
+		return err
+	}
 	lit := previous.Of(b)
 	switch wire.KindOf(lit) {
 	case wire.Absent, wire.Null:
@@ -70,6 +73,68 @@ func (x *Exchange) recall() error {
 	}
 	x.turns.previous = id
 	return x.continueFrom(id, previous, input)
+}
+
+// dereference puts items in the place of references to them: clients whose
+// responses are kept name what they have seen by its id.
+func (x *Exchange) dereference(previous, input wire.Span) error {
+	b := x.body.bytes
+	var own [][]byte
+	found := false
+	for span := range wire.Elements(b, input) {
+		item := span.Of(b)
+		var at [2]wire.Span
+		wire.Find(b, span, referenceNames, at[:])
+		typ := string(at[0].Of(b))
+		id, _ := wire.Text(at[1].Of(b), 256)
+		if typ != `"item_reference"` && (typ != "" || id == "" || !onlyID(b, span)) {
+			own = append(own, item)
+			continue
+		}
+		kept, err := x.gateway.Keep.Get(x.request.Context(), x.principal.Project, id)
+		if errors.Is(err, keep.ErrNotFound) {
+			at, err := x.gateway.Keep.Owned(x.request.Context(), x.principal.Project, keep.Item, id)
+			if err != nil {
+				return noItem(err, id, wire.Pointer(b, span.Start))
+			}
+			x.turns.pinned = at
+			own = append(own, item)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		found = true
+		own = append(own, kept)
+	}
+	if found {
+		x.turns.own = join(nil, own...)
+		x.turns.edits = x.prepend(previous, input)
+	}
+	return nil
+}
+
+// referenceNames are the members by which a reference to an item is known.
+var referenceNames = wire.NewNames("type", "id")
+
+// onlyID reports whether an object has no other member than its id: the short form
+// of a reference.
+func onlyID(b []byte, object wire.Span) bool {
+	n := 0
+	for range wire.Members(b, object) {
+		n++
+	}
+	return n == 1
+}
+
+// noItem is what a client is told about a reference that leads to nothing of its own.
+func noItem(err error, id, pointer string) error {
+	if !errors.Is(err, keep.ErrNotFound) {
+		return err
+	}
+	e := fault.Newf(fault.NotFound, "no item with the id %q is kept here for this project", clip(id, 128))
+	e.Pointer = pointer
+	return e
 }
 
 // continueFrom finds the response that a request names: on its own connection,
@@ -107,7 +172,6 @@ func notKept(id string) error {
 // prepend is what puts the chain in front of the request's input.
 func (x *Exchange) prepend(previous, input wire.Span) []wire.Edit {
 	b := x.body.bytes
-	name := wire.Edit{Span: previous, With: []byte("null")}
 	all := wire.Edit{Span: input, With: join([]byte{'['}, x.turns.chain, x.turns.own)}
 	all.With = append(all.With, ']')
 	if input == (wire.Span{}) {
@@ -115,6 +179,10 @@ func (x *Exchange) prepend(previous, input wire.Span) []wire.Edit {
 		all.Span = wire.Span{Start: top, End: top}
 		all.With = append(append([]byte(`"input":`), all.With...), ',')
 	}
+	if previous == (wire.Span{}) {
+		return []wire.Edit{all}
+	}
+	name := wire.Edit{Span: previous, With: []byte("null")}
 	if all.Start < name.Start {
 		return []wire.Edit{all, name}
 	}
@@ -171,15 +239,32 @@ func (x *Exchange) leave(a *attempt, object []byte) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.request.Context()), 5*time.Second)
 	defer cancel()
-	var err error
-	if a.translation == nil && keeps(a.upstream) {
-		err = x.gateway.Keep.Own(ctx, x.principal.Project, keep.Response, id, a.upstream.Name)
-	} else {
-		err = x.gateway.Keep.Put(ctx, x.principal.Project, id, t.document())
-	}
-	if err != nil {
+	if err := x.remember(ctx, a, id, t, output); err != nil {
 		x.gateway.Logger.Error("turn not kept", "request_id", x.record.RID, "error", err)
 	}
+}
+
+// remember keeps a turn and its items by their ids; where the upstream keeps them,
+// only whose they are.
+func (x *Exchange) remember(ctx context.Context, a *attempt, id string, t *turn, output wire.Value) error {
+	project := x.principal.Project
+	documents := map[string][]byte{id: t.document()}
+	there := a.translation == nil && keeps(a.upstream)
+	for item := range output.Elements() {
+		name := item.Fields().Take("id").String()
+		if name == "" {
+			continue
+		}
+		if documents[name] = item.Lit(); there {
+			if err := x.gateway.Keep.Own(ctx, project, keep.Item, name, a.upstream.Name); err != nil {
+				return err
+			}
+		}
+	}
+	if there {
+		return x.gateway.Keep.Own(ctx, project, keep.Response, id, a.upstream.Name)
+	}
+	return x.gateway.Keep.Put(ctx, project, documents)
 }
 
 // replayable are the elements of an output that a later request may hold: all but
@@ -222,9 +307,12 @@ func (t *turn) document() []byte {
 	return append(append(b, t.object...), '}')
 }
 
-// parseTurn reads what document wrote.
+// parseTurn reads what document wrote; nil when it is something else that is kept.
 func parseTurn(document []byte) *turn {
 	f := wire.Root(document).Fields()
+	if f.Take("response").Kind() != wire.Object {
+		return nil
+	}
 	return &turn{
 		items: elements(f.Take("items").Lit()), input: elements(f.Take("input").Lit()), object: f.Take("response").Lit(),
 	}
@@ -289,6 +377,9 @@ func (x *Exchange) keptAnswer() ([]byte, error) {
 		return nil, noResponse(err, id)
 	}
 	t := parseTurn(document)
+	if t == nil {
+		return nil, noResponse(keep.ErrNotFound, id)
+	}
 	if strings.HasSuffix(x.request.URL.Path, "/input_items") {
 		return inputItems(t.input), nil
 	}

@@ -167,3 +167,35 @@ func TestCompact(t *testing.T) {
 	f.isFault(t, r.post(t, "/v1/responses/compact", `{"input":"x"}`), fault.BadRequest)
 	f.isFault(t, r.post(t, "/v1/responses", `{"model":"claude","input":[{"type":"compaction","encrypted_content":"gAAAA"},{"role":"user","content":"x"}]}`), fault.NotCarried)
 }
+
+// TestItemReferences: a reference to an item that was seen becomes the item, for
+// an upstream of any format; another project's leads nowhere.
+func TestItemReferences(t *testing.T) {
+	r := newRig(t, plan{tap: true})
+	for _, model := range []string{fast, claude} {
+		up := map[string]*tap{fast: r.taps[oa], claude: r.taps[an]}[model]
+		first := r.post(t, "/v1/responses", `{"model":`+quote(model)+`,"input":"one nonce-r"}`)
+		_, text := response(t, first)
+		up.take(t)
+		var a struct{ Output []struct{ ID string } }
+		unmarshal(t, first.body, &a)
+		id := a.Output[0].ID
+		for _, reference := range []string{`{"type":"item_reference","id":` + quote(id) + `}`, `{"id":` + quote(id) + `}`} {
+			body := `{"model":` + quote(model) + `,"input":[{"role":"user","content":"one"},` + reference + `,{"role":"user","content":"two"}]}`
+			got := r.post(t, "/v1/responses", body)
+			sent := up.take(t)
+			if got.status != http.StatusOK || !strings.Contains(string(sent.body), quote(text)[1:20]) || strings.Contains(string(sent.body), "item_reference") {
+				t.Errorf("%s: %d, the upstream received %s", model, got.status, sent.body)
+			}
+			f := formatNamed("responses")
+			stranger := r.do(t, call{path: f.path, body: body, key: r.newKey(t, auth.KeySpec{Project: "another"})})
+			if f.isFault(t, stranger, fault.NotFound); !strings.Contains(string(stranger.body), `"param":"/input/1"`) {
+				t.Errorf("%s", stranger.body)
+			}
+		}
+		// An item is no response.
+		f := formatNamed("responses")
+		f.isFault(t, r.do(t, call{method: http.MethodGet, path: "/v1/responses/" + id}), fault.NotFound)
+		f.isFault(t, r.post(t, f.path, `{"model":`+quote(model)+`,"input":"x","previous_response_id":`+quote(id)+`}`), fault.NotFound)
+	}
+}

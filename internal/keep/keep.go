@@ -39,6 +39,7 @@ const (
 	VectorStore  Kind = "vector_store"
 	CachedText   Kind = "cached_content"
 	Upload       Kind = "upload"
+	Item         Kind = "item" // of a response
 )
 
 // Config is what a Keep is made of. All fields are required.
@@ -142,10 +143,14 @@ func (k *Keep) Disown(ctx context.Context, project identity.ProjectID, kind Kind
 	return nil
 }
 
-// Put keeps a document of a project until its lifetime ends. One that is larger
-// than MaxDocument is refused.
-func (k *Keep) Put(ctx context.Context, project identity.ProjectID, id string, document []byte) error {
-	if len(document) > MaxDocument {
+// Put keeps documents of a project by their ids until their lifetime ends: all of
+// them or none. More than MaxDocument bytes are refused.
+func (k *Keep) Put(ctx context.Context, project identity.ProjectID, documents map[string][]byte) error {
+	size := 0
+	for _, d := range documents {
+		size += len(d)
+	}
+	if size > MaxDocument {
 		return fault.Newf(fault.TooLarge, "more than %d bytes are not kept", MaxDocument)
 	}
 	version := k.Newest()
@@ -153,14 +158,23 @@ func (k *Keep) Put(ctx context.Context, project identity.ProjectID, id string, d
 	if err != nil {
 		return err
 	}
-	nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(document)+aead.Overhead())
-	_, _ = rand.Read(nonce) // never fails: crypto/rand aborts the program instead
-	sealed := aead.Seal(nonce, nonce, document, bound(project, id))
 	t := now()
-	err = k.batch(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return tx.PutDocument(ctx, store.Document{
-			Project: string(project), ID: id, Created: t, Expires: t + k.Lifetime.Microseconds(), Version: version, Sealed: sealed,
+	rows := make([]store.Document, 0, len(documents))
+	for id, d := range documents {
+		nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(d)+aead.Overhead())
+		_, _ = rand.Read(nonce) // never fails: crypto/rand aborts the program instead
+		rows = append(rows, store.Document{
+			Project: string(project), ID: id, Created: t, Expires: t + k.Lifetime.Microseconds(), Version: version,
+			Sealed: aead.Seal(nonce, nonce, d, bound(project, id)),
 		})
+	}
+	err = k.batch(ctx, func(ctx context.Context, tx *store.Tx) error {
+		for _, row := range rows {
+			if err := tx.PutDocument(ctx, row); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return down(err)

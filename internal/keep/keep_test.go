@@ -96,7 +96,7 @@ func TestDocuments(t *testing.T) {
 			k := newKeep(t, db, nil)
 			ctx := t.Context()
 			want := bytes.Repeat([]byte("prompt "), 1000)
-			if err := k.Put(ctx, "a", "resp_1", want); err != nil {
+			if err := k.Put(ctx, "a", map[string][]byte{"resp_1": want, "other": []byte("x")}); err != nil {
 				t.Fatal(err)
 			}
 			if got, err := k.Get(ctx, "a", "resp_1"); err != nil || !bytes.Equal(got, want) {
@@ -118,7 +118,7 @@ func TestDocuments(t *testing.T) {
 			if _, err := k.Get(ctx, "a", "resp_1"); !errors.Is(err, keep.ErrNotFound) {
 				t.Error(err)
 			}
-			if err := k.Put(ctx, "a", "big", make([]byte, keep.MaxDocument+1)); fault.From(err).Kind != fault.TooLarge {
+			if err := k.Put(ctx, "a", map[string][]byte{"big": make([]byte, keep.MaxDocument+1)}); fault.From(err).Kind != fault.TooLarge {
 				t.Error(err)
 			}
 		})
@@ -133,11 +133,11 @@ func TestExpiry(t *testing.T) {
 			k := newKeep(t, db, nil)
 			ctx := t.Context()
 			for i := range 450 {
-				if err := old.Put(ctx, "a", fmt.Sprint("old", i), []byte("x")); err != nil {
+				if err := old.Put(ctx, "a", map[string][]byte{fmt.Sprint("old", i): []byte("x")}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := k.Put(ctx, "a", "young", []byte("x")); err != nil {
+			if err := k.Put(ctx, "a", map[string][]byte{"young": []byte("x")}); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := k.Get(ctx, "a", "old1"); !errors.Is(err, keep.ErrNotFound) {
@@ -172,7 +172,7 @@ func TestSealHoldsAgainstTheDatabase(t *testing.T) {
 	}
 	defer db.Close()
 	k := newKeep(t, db, nil)
-	if err := k.Put(t.Context(), "a", "one", []byte("a very secret prompt")); err != nil {
+	if err := k.Put(t.Context(), "a", map[string][]byte{"one": []byte("a very secret prompt")}); err != nil {
 		t.Fatal(err)
 	}
 	raw, err := sql.Open("sqlite", path)

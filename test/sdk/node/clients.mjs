@@ -445,6 +445,16 @@ function aiSDK(plan, vendor) {
         assert.ok(answer.text.startsWith("digest:"), answer.text);
       }
     },
+    async responses_tools(nonce) {
+      const question = { role: "user", content: `weather? ${nonce}` };
+      const first = await generateText({ ...once, model: provider(name), messages: [question], tools, toolChoice });
+      const [call] = first.toolCalls;
+      const result = { role: "tool", content: [{ type: "tool-result", toolCallId: call.toolCallId, toolName: "get_weather", output: { type: "text", value: "sunny" } }] };
+      const second = await generateText({ ...once, model: provider(name), messages: [question, ...first.response.messages, result], tools });
+      assert.ok(second.text.startsWith("digest:"), "no text after the tool result");
+      const third = await generateText({ ...once, model: provider(name), messages: [question, ...first.response.messages, result, ...second.response.messages, question], tools });
+      assert.ok(third.text.startsWith("digest:"), "no text in the third turn");
+    },
     async bad_request(nonce) {
       await assert.rejects(() => generateText({ ...once, model, prompt: `hello ${nonce} [[status=400]]` }), (error) => error.statusCode === 400);
     },
