@@ -82,12 +82,18 @@ func (u *Upstream) defaultProvider() string {
 	if u.Class == label.OnSite {
 		return price.Local
 	}
+	if p := cloudProviders[u.Kind]; p != "" {
+		return p
+	}
 	base, err := url.Parse(u.BaseURL)
 	if err != nil {
 		return ""
 	}
 	return officialProvider(base.Hostname())
 }
+
+// cloudProviders are whose price cards apply to the kinds that only their cloud has.
+var cloudProviders = map[Kind]string{Azure: "azure"}
 
 // FromEnvironment returns the configuration of an installation without a file:
 // the defaults and one upstream for every vendor whose usual key variable is set,

@@ -37,10 +37,10 @@ var (
 )
 
 // forwardHeader builds the header of an upstream request.
-func (x *Exchange) forwardHeader(kind upstream.Kind) http.Header {
+func (x *Exchange) forwardHeader(family upstream.Kind) http.Header {
 	h := make(http.Header, 8)
 	allowed := forwardOpenAI
-	switch kind {
+	switch family {
 	case upstream.Anthropic:
 		allowed = forwardAnthropic
 		h["Anthropic-Version"] = []string{"2023-06-01"}

@@ -17,7 +17,7 @@ import (
 	"sallyport/internal/wire"
 )
 
-// native is what upstreams of a kind are asked by requests of another format.
+// native is what upstreams of a family are asked by requests of another format.
 var native = map[upstream.Kind]struct {
 	endpoint wire.Endpoint
 	path     string // below the base URL
@@ -52,7 +52,7 @@ func (g *Gateway) format(ep wire.Endpoint) (wire.Format, bool) {
 
 // speaks reports whether an upstream takes the client's format as it is.
 func (x *Exchange) speaks(u *upstream.Upstream) bool {
-	return u.Kind == x.endpoint.speaks && u.Serves(x.endpoint.name)
+	return u.Family() == x.endpoint.speaks && u.Serves(x.endpoint.name)
 }
 
 // carries finds out whether a candidate can be asked what the client asks: in the
@@ -63,7 +63,7 @@ func (x *Exchange) carries(c route.Candidate) error {
 	if x.speaks(u) {
 		return nil
 	}
-	to, possible := x.gateway.format(native[u.Kind].endpoint)
+	to, possible := x.gateway.format(native[u.Family()].endpoint)
 	if _, known := x.gateway.format(x.endpoint.name); !known || !possible {
 		return fault.Newf(fault.NotCarried, "no upstream of the model %q speaks this API", clip(x.call.Model, 128))
 	}
@@ -124,7 +124,7 @@ func (a *attempt) translate() error {
 		return nil
 	}
 	from, _ := x.gateway.format(x.endpoint.name)
-	to, _ := x.gateway.format(native[a.upstream.Kind].endpoint)
+	to, _ := x.gateway.format(native[a.upstream.Family()].endpoint)
 	r, err := x.neutral()
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (a *attempt) translate() error {
 
 // nativePath is the path of the upstream's own format.
 func (a *attempt) nativePath() string {
-	n := native[a.upstream.Kind]
+	n := native[a.upstream.Family()]
 	if a.exchange.call.Stream {
 		return cmp.Or(n.stream, n.path)
 	}
@@ -292,6 +292,14 @@ func (a *attempt) callOf() *wire.Call {
 	return &wire.Call{Endpoint: a.translation.to.Endpoint, Model: a.candidate.Model, Stream: x.call.Stream, Choices: x.call.Choices, UsageAsked: true}
 }
 
+// asked is the endpoint that the upstream is asked for.
+func (a *attempt) asked() wire.Endpoint {
+	if a.translation != nil {
+		return a.translation.to.Endpoint
+	}
+	return a.exchange.endpoint.name
+}
+
 // outgoing is what an attempt sends, and where to.
 func (a *attempt) outgoing() (body *wire.Spliced, path, query string, err error) {
 	x := a.exchange
@@ -299,13 +307,16 @@ func (a *attempt) outgoing() (body *wire.Spliced, path, query string, err error)
 	if t := a.translation; t != nil {
 		body, err = wire.Splice(t.body, nil)
 		path, query = t.path, ""
-		if a.upstream.Kind == upstream.Gemini && x.call.Stream {
+		if a.upstream.Family() == upstream.Gemini && x.call.Stream {
 			query = eventsQuery
 		}
 	} else {
 		body, err = wire.Splice(x.body.bytes, a.edits)
 	}
-	return body, strings.Replace(path, "{model}", resource(a.candidate.Model), 1), query, err
+	if a.upstream.Family() == upstream.Gemini {
+		path = strings.Replace(path, "{model}", resource(a.candidate.Model), 1)
+	}
+	return body, path, query, err
 }
 
 // answerHeader fills in the header of an answer: what may come back from an

@@ -64,15 +64,20 @@ func (u *Upstream) Refresh(ctx context.Context) error {
 			Name string `json:"name"`
 		} `json:"models"`
 	}
-	q := Request{Method: http.MethodGet, Path: u.base.Path + "/models", Header: http.Header{"Accept": {"application/json"}}}
-	switch u.Kind {
+	q := Request{Method: http.MethodGet, Path: "/models", Header: http.Header{"Accept": {"application/json"}}}
+	switch u.Family() {
 	case Anthropic:
 		q.Header.Set("anthropic-version", "2023-06-01")
 	case Gemini:
 		q.Query = "pageSize=1000" // the most that one page holds
 	}
+	u.place(&q)
+	q.Path = u.base.Path + q.Path
 	if err := u.get(ctx, q, &list); err != nil {
 		return err
+	}
+	if !u.lists() {
+		list.Data, list.Models = nil, nil
 	}
 	var names []string
 	for _, m := range list.Data {

@@ -1,0 +1,84 @@
+package upstream
+
+import (
+	"net/url"
+	"slices"
+
+	"sallyport/internal/wire"
+)
+
+// Kind is the API that an upstream has: of which family it is, and how it is
+// reached.
+type Kind string
+
+// The kinds. The first three are families as well: what requests and answers look
+// like. The others serve a family's formats in a cloud.
+const (
+	OpenAI    Kind = "openai"    // anything compatible with OpenAI's API
+	Anthropic Kind = "anthropic" // Anthropic's Messages API
+	Gemini    Kind = "gemini"    // Google's Gemini API
+	Azure     Kind = "azure"     // OpenAI's API in Azure
+)
+
+// kinds is what is known of each kind.
+var kinds = map[Kind]struct {
+	family   Kind            // whose formats it has
+	official string          // the host of the vendor whose API it is; empty where nobody else serves it
+	serves   []wire.Endpoint // of its family's API; nil for all
+}{
+	OpenAI:    {OpenAI, "api.openai.com", nil},
+	Anthropic: {Anthropic, "api.anthropic.com", nil},
+	Gemini:    {Gemini, "generativelanguage.googleapis.com", nil},
+	Azure:     {OpenAI, "", []wire.Endpoint{wire.Chat, wire.Responses, wire.Embeddings}},
+}
+
+// Family is the kind whose formats the upstream has.
+func (u *Upstream) Family() Kind { return kinds[u.Kind].family }
+
+// Official reports whether the vendor whose API this is serves it, not one of the
+// many servers that are compatible with it.
+func (u *Upstream) Official() bool {
+	official := kinds[u.Kind].official
+	return official == "" || u.Host() == official
+}
+
+// Serves reports whether the upstream serves an endpoint of its API. Without a list
+// it serves what its kind does; but compactions only their inventor does.
+func (u *Upstream) Serves(ep wire.Endpoint) bool {
+	serves := u.Endpoints
+	if serves == nil {
+		serves = kinds[u.Kind].serves
+	}
+	if serves == nil {
+		return ep != wire.Compact || u.Official()
+	}
+	return slices.Contains(serves, ep)
+}
+
+// lists reports whether the upstream can say which models it serves. Clouds list
+// what they offer to all; what an operator deployed or enabled they do not tell.
+func (u *Upstream) lists() bool { return u.Kind == u.Family() }
+
+// place puts a request where the upstream's kind has what its family's API has at
+// r.Path.
+func (u *Upstream) place(r *Request) {
+	if u.Kind == Azure {
+		u.placeAzure(r)
+	}
+}
+
+// placeAzure puts a request below the deployment that is its model, or, without a
+// version, into the API that has none
+// (learn.microsoft.com/azure/ai-foundry/openai/reference, and api-version-lifecycle).
+func (u *Upstream) placeAzure(r *Request) {
+	switch {
+	case u.APIVersion == "":
+		r.Path, r.Query = "/openai/v1"+r.Path, ""
+		return
+	case r.Endpoint == wire.Chat, r.Endpoint == wire.Embeddings:
+		r.Path = "/openai/deployments/{model}" + r.Path
+	default:
+		r.Path = "/openai" + r.Path
+	}
+	r.Query = "api-version=" + url.QueryEscape(u.APIVersion)
+}
