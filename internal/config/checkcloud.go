@@ -23,9 +23,20 @@ func (k *checker) cloud(field string, u *Upstream) {
 			k.add(field+"."+only.name, "is of kind "+string(only.kind)+" only", "remove it")
 		}
 	}
-	if u.Kind != Azure {
+	switch u.Kind {
+	case Azure:
+		k.azure(field, u)
+	case Vertex:
+		k.vertex(field, u)
+	default:
 		return
 	}
+	if u.ExposeUnlisted && len(u.Models) == 0 {
+		k.add(field+".expose_unlisted", "kind "+string(u.Kind)+" cannot list what is deployed", "list them under models")
+	}
+}
+
+func (k *checker) azure(field string, u *Upstream) {
 	if !u.Token.IsZero() && !u.Key.IsZero() {
 		k.add(field+".token", "stands beside key", "remove one of the two")
 	}
@@ -35,12 +46,16 @@ func (k *checker) cloud(field string, u *Upstream) {
 	if base, err := url.Parse(u.BaseURL); err == nil && strings.HasPrefix(strings.TrimLeft(base.Path, "/"), "openai") {
 		k.add(field+".base_url", "holds a path that Sallyport adds", "write it as https://NAME.openai.azure.com")
 	}
-	k.listed(field, u)
 }
 
-// listed refuses to expose what a cloud cannot list.
-func (k *checker) listed(field string, u *Upstream) {
-	if u.ExposeUnlisted && len(u.Models) == 0 {
-		k.add(field+".expose_unlisted", "kind "+string(u.Kind)+" cannot list what is deployed", "list them under models")
+// publisher is how the address of a publisher's models ends.
+var publisher = regexp.MustCompile(`/projects/[^/]+/locations/[^/]+/publishers/(google|anthropic)/?$`)
+
+func (k *checker) vertex(field string, u *Upstream) {
+	if base, err := url.Parse(u.BaseURL); err == nil && !publisher.MatchString(base.Path) {
+		k.add(field+".base_url", "names no publisher", "write it as https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION/publishers/google, or anthropic")
+	}
+	if u.Key.IsZero() {
+		k.add(field+".key", "is missing", "set it to the key file of a service account, as a reference")
 	}
 }

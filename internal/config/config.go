@@ -106,17 +106,18 @@ const (
 	Anthropic Kind = "anthropic"
 	Gemini    Kind = "gemini"
 	Azure     Kind = "azure"
+	Vertex    Kind = "vertex"
 )
 
 // Upstream is one configured way to reach a provider.
 type Upstream struct {
 	// Unique name: lower-case letters, digits, dots, dashes and underscores, at most 63.
 	Name string `json:"name" jsonschema:"required"`
-	// The API it speaks: openai (OpenAI's and everything compatible with it), anthropic, gemini, or azure (OpenAI's in Azure).
-	Kind Kind `json:"kind" jsonschema:"required,enum=openai,enum=anthropic,enum=gemini,enum=azure"`
-	// Address up to and including the version, such as https://api.openai.com/v1; of kind azure the resource alone, such as https://NAME.openai.azure.com. http:// is for loopback and private addresses only. Credentials do not belong here.
+	// The API it speaks: openai (OpenAI's and everything compatible with it), anthropic, gemini, azure (OpenAI's in Azure), or vertex (Gemini's or Anthropic's in Google Cloud).
+	Kind Kind `json:"kind" jsonschema:"required,enum=openai,enum=anthropic,enum=gemini,enum=azure,enum=vertex"`
+	// Address up to and including the version, such as https://api.openai.com/v1; of kind azure the resource alone, such as https://NAME.openai.azure.com; of kind vertex up to the publisher, such as https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION/publishers/google. http:// is for loopback and private addresses only. Credentials do not belong here.
 	BaseURL string `json:"base_url" jsonschema:"required"`
-	// A reference to the credential. None for servers without one.
+	// A reference to the credential. None for servers without one. Of kind vertex the key file of a service account, such as file:/run/secrets/vertex.json.
 	Key Ref `json:"key,omitzero"`
 	// A reference to a bearer token in the place of key. Kind azure only.
 	Token Ref `json:"token,omitzero"`

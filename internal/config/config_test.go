@@ -58,6 +58,7 @@ func everywhere(t *testing.T) world {
 	for _, name := range []string{"SALLYPORT_SECRET", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GATEWAY_TOKEN", "METRICS_TOKEN", "AZURE_TOKEN"} {
 		w.env[name] = "canary-" + strings.ToLower(name)
 	}
+	w.files["/run/secrets/vertex.json"] = []byte(`{"private_key":"canary-vertex"}`)
 	return w
 }
 

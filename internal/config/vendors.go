@@ -42,11 +42,14 @@ var vendors = []vendor{
 var moreHosts = map[string]string{
 	"api.together.ai": "together", "api.cerebras.ai": "cerebras", "api.cohere.com": "cohere", "api.cohere.ai": "cohere",
 	"api.fireworks.ai": "fireworks", "api.minimax.io": "minimax", "api.moonshot.ai": "moonshotai",
-	"api.voyageai.com": "voyageai", "api.z.ai": "zai",
+	"api.voyageai.com": "voyageai", "api.z.ai": "zai", "aiplatform.googleapis.com": "google",
 }
 
-// azureHosts end the host names of an operator's own Azure resources.
-var azureHosts = []string{".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"}
+// cloudHosts end the host names of what operators have in clouds.
+var cloudHosts = map[string]string{
+	".openai.azure.com": "azure", ".services.ai.azure.com": "azure", ".cognitiveservices.azure.com": "azure",
+	"-aiplatform.googleapis.com": "google", ".aiplatform.googleapis.com": "google",
+}
 
 // officialProvider is the provider whose official API a host serves, or nothing.
 func officialProvider(host string) string {
@@ -56,9 +59,9 @@ func officialProvider(host string) string {
 			return v.provider
 		}
 	}
-	for _, suffix := range azureHosts {
+	for suffix, provider := range cloudHosts {
 		if strings.HasSuffix(host, suffix) {
-			return "azure"
+			return provider
 		}
 	}
 	return moreHosts[host]
@@ -93,7 +96,7 @@ func (u *Upstream) defaultProvider() string {
 }
 
 // cloudProviders are whose price cards apply to the kinds that only their cloud has.
-var cloudProviders = map[Kind]string{Azure: "azure"}
+var cloudProviders = map[Kind]string{Azure: "azure", Vertex: "google"}
 
 // FromEnvironment returns the configuration of an installation without a file:
 // the defaults and one upstream for every vendor whose usual key variable is set,

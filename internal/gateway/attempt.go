@@ -164,7 +164,7 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 	resp, err := a.upstream.Do(ctx, upstream.Request{
 		Method: http.MethodPost, Path: path, Query: query,
 		Header: x.forwardHeader(a.upstream.Family()), Body: out, Length: sent.Len(),
-		Endpoint: a.asked(), Model: c.Model,
+		Endpoint: a.asked(), Model: c.Model, Stream: x.call.Stream,
 	})
 	a.wrote = err == nil || out.touched()
 	if err != nil {
@@ -221,7 +221,11 @@ func (a *attempt) edit() {
 	if t := a.exchange.turns; t != nil {
 		a.edits = append(a.edits, t.edits...)
 	}
-	if a.candidate.Model != call.Model {
+	raw := a.raw()
+	if raw {
+		a.edits = append(a.edits, rawEdits(a.exchange.body.bytes, call.Endpoint)...)
+	}
+	if a.candidate.Model != call.Model && !(raw && call.Endpoint == wire.Messages) {
 		if call.ModelSpan != (wire.Span{}) {
 			a.edits = append(a.edits, wire.Edit{Span: call.ModelSpan, With: record.AppendString(nil, a.candidate.Model)})
 		}
@@ -233,7 +237,7 @@ func (a *attempt) edit() {
 		a.edits = append(a.edits, *call.UsageEdit)
 		a.dropUsage = true
 	}
-	slices.SortFunc(a.edits, func(p, q wire.Edit) int { return cmp.Compare(p.Start, q.Start) })
+	slices.SortStableFunc(a.edits, func(p, q wire.Edit) int { return cmp.Compare(p.Start, q.Start) })
 }
 
 // end fixes how the attempt ended and what the client is told about it.

@@ -1,6 +1,10 @@
 package gateway_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -50,6 +54,12 @@ func (r *rig) withCloud(t testing.TB, cfg upstream.Config, model string, h http.
 // another path.
 func behind(t testing.TB, v upstreamtest.Vendor, model string, path func(string) string) http.Handler {
 	t.Helper()
+	return behindWith(t, v, model, func(at string, _ map[string]json.RawMessage) (string, error) { return path(at), nil })
+}
+
+// behindWith is behind with changes to the body. An error fails the test.
+func behindWith(t testing.TB, v upstreamtest.Vendor, model string, change func(path string, body map[string]json.RawMessage) (string, error)) http.Handler {
+	t.Helper()
 	up, err := upstreamtest.Start(upstreamtest.Config{Vendor: v, Models: []upstreamtest.Model{{ID: model}}})
 	if err != nil {
 		t.Fatal(err)
@@ -60,8 +70,19 @@ func behind(t testing.TB, v upstreamtest.Vendor, model string, path func(string)
 		}
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		var body map[string]json.RawMessage
+		err := json.NewDecoder(q.Body).Decode(&body)
 		q = q.Clone(q.Context())
-		q.URL.Path, q.URL.RawPath = path(q.URL.Path), ""
+		if err == nil {
+			q.URL.Path, err = change(q.URL.Path, body)
+		}
+		b, encodeErr := json.Marshal(body)
+		if err = errors.Join(err, encodeErr); err != nil {
+			t.Errorf("the cloud was asked %s: %v", q.RequestURI, err)
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		q.URL.RawPath, q.Body, q.ContentLength = "", io.NopCloser(bytes.NewReader(b)), int64(len(b))
 		up.ServeHTTP(w, q)
 	})
 }

@@ -141,6 +141,11 @@ func (a *attempt) translate() error {
 		t.decoder = wire.Unwrap(t.decoder, r)
 	}
 	t.body, t.dropped = to.Write(put.Less(target.Carries), target)
+	if a.raw() {
+		if t.body, err = edited(t.body, rawEdits(t.body, to.Endpoint)); err != nil {
+			return err
+		}
+	}
 	t.dropped = append(put.Lost(target.Carries), t.dropped...)
 	if !x.gateway.SkipHashes {
 		t.told = sha256.New()

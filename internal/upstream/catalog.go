@@ -54,8 +54,12 @@ func (u *Upstream) Payee(model string) string {
 	return u.Provider
 }
 
-// Refresh asks the upstream for its models. When it fails the last list stays.
+// Refresh asks the upstream for its models. When it fails the last list stays. One
+// that has no list is asked whether it is there and takes the credential.
 func (u *Upstream) Refresh(ctx context.Context) error {
+	if u.Kind == Vertex {
+		return u.reach(ctx)
+	}
 	var list struct {
 		Data []struct {
 			ID string `json:"id"`
@@ -96,6 +100,20 @@ func (u *Upstream) Refresh(ctx context.Context) error {
 		u.markRemote(ctx, next.Remote)
 	}
 	u.catalog.Store(&next)
+	return nil
+}
+
+// reach asks for what is at the base URL, which may well be nothing.
+func (u *Upstream) reach(ctx context.Context) error {
+	resp, err := u.send(ctx, Request{Method: http.MethodGet, Path: u.base.Path})
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if s := resp.StatusCode; s == http.StatusUnauthorized || s == http.StatusForbidden || s >= http.StatusInternalServerError {
+		return fmt.Errorf("upstream %s: status %d", u.Name, s)
+	}
+	u.catalog.Store(&Catalog{Known: true, Models: u.Models, Remote: map[string]bool{}})
 	return nil
 }
 

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"strings"
 
@@ -12,8 +13,8 @@ import (
 var carriers = []string{"Authorization", "X-Api-Key", "X-Goog-Api-Key", "Api-Key"}
 
 // authorize sets the credential in the carrier that the kind demands, and makes
-// sure that no other carrier is used.
-func (u *Upstream) authorize(h http.Header) {
+// sure that no other carrier is used. It may have to ask for a token first.
+func (u *Upstream) authorize(ctx context.Context, h http.Header) error {
 	for _, name := range carriers {
 		h.Del(name)
 	}
@@ -27,15 +28,21 @@ func (u *Upstream) authorize(h http.Header) {
 		if name = "Api-Key"; !u.Token.Empty() {
 			name, value = "Authorization", u.Token
 		}
+	case Vertex:
+		var err error
+		if value, err = u.tokens.get(ctx); err != nil {
+			return err
+		}
 	}
 	text := value.Reveal()
 	switch {
 	case text == "":
-		return
+		return nil
 	case name == "Authorization":
 		text = "Bearer " + text
 	}
 	h[name] = []string{text}
+	return nil
 }
 
 // minCredential is how long a credential must be for Leaks to look for it:
@@ -63,7 +70,9 @@ func spellings(text string) []secret.String {
 }
 
 // Leaks reports whether b contains a credential of the upstream.
-func (u *Upstream) Leaks(b []byte) bool { return contains(b, u.credentials) }
+func (u *Upstream) Leaks(b []byte) bool {
+	return contains(b, u.credentials) || u.tokens != nil && u.tokens.leaks(b)
+}
 
 func contains(b []byte, credentials []secret.String) bool {
 	for _, c := range credentials {

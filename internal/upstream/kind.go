@@ -2,8 +2,10 @@ package upstream
 
 import (
 	"net/url"
+	"path"
 	"slices"
 
+	"sallyport/internal/llm"
 	"sallyport/internal/wire"
 )
 
@@ -18,22 +20,37 @@ const (
 	Anthropic Kind = "anthropic" // Anthropic's Messages API
 	Gemini    Kind = "gemini"    // Google's Gemini API
 	Azure     Kind = "azure"     // OpenAI's API in Azure
+	Vertex    Kind = "vertex"    // Gemini's or Anthropic's API in Google Cloud, by the publisher in the base URL
 )
 
 // kinds is what is known of each kind.
 var kinds = map[Kind]struct {
-	family   Kind            // whose formats it has
+	family   Kind            // whose formats it has; empty where the publisher decides
 	official string          // the host of the vendor whose API it is; empty where nobody else serves it
 	serves   []wire.Endpoint // of its family's API; nil for all
+	lacks    llm.Features    // of what its family's formats can express
 }{
-	OpenAI:    {OpenAI, "api.openai.com", nil},
-	Anthropic: {Anthropic, "api.anthropic.com", nil},
-	Gemini:    {Gemini, "generativelanguage.googleapis.com", nil},
-	Azure:     {OpenAI, "", []wire.Endpoint{wire.Chat, wire.Responses, wire.Embeddings}},
+	OpenAI:    {OpenAI, "api.openai.com", nil, 0},
+	Anthropic: {Anthropic, "api.anthropic.com", nil, 0},
+	Gemini:    {Gemini, "generativelanguage.googleapis.com", nil, 0},
+	Azure:     {OpenAI, "", []wire.Endpoint{wire.Chat, wire.Responses, wire.Embeddings}, 0},
+	Vertex: {
+		"", "",
+		[]wire.Endpoint{wire.GenerateContent, wire.CountContent, wire.Messages, wire.CountTokens},
+		llm.Set(llm.ServiceTier), // told in a header there
+	},
 }
 
+// publishers are the families of those who publish models in Google Cloud.
+var publishers = map[string]Kind{"google": Gemini, "anthropic": Anthropic}
+
 // Family is the kind whose formats the upstream has.
-func (u *Upstream) Family() Kind { return kinds[u.Kind].family }
+func (u *Upstream) Family() Kind {
+	if u.Kind == Vertex {
+		return publishers[path.Base(u.base.Path)]
+	}
+	return kinds[u.Kind].family
+}
 
 // Official reports whether the vendor whose API this is serves it, not one of the
 // many servers that are compatible with it.
@@ -62,8 +79,11 @@ func (u *Upstream) lists() bool { return u.Kind == u.Family() }
 // place puts a request where the upstream's kind has what its family's API has at
 // r.Path.
 func (u *Upstream) place(r *Request) {
-	if u.Kind == Azure {
+	switch u.Kind {
+	case Azure:
 		u.placeAzure(r)
+	case Vertex:
+		u.placeVertex(r)
 	}
 }
 
@@ -81,4 +101,19 @@ func (u *Upstream) placeAzure(r *Request) {
 		r.Path = "/openai" + r.Path
 	}
 	r.Query = "api-version=" + url.QueryEscape(u.APIVersion)
+}
+
+// placeVertex puts a request of Anthropic's API where Google Cloud has it
+// (platform.claude.com, build-with-claude/claude-on-vertex-ai). Gemini's has its
+// own paths there.
+func (u *Upstream) placeVertex(r *Request) {
+	switch r.Endpoint {
+	case wire.Messages:
+		r.Path, r.Query = "/models/{model}:rawPredict", ""
+		if r.Stream {
+			r.Path = "/models/{model}:streamRawPredict"
+		}
+	case wire.CountTokens:
+		r.Path, r.Query = "/models/count-tokens:rawPredict", ""
+	}
 }

@@ -34,6 +34,7 @@ type Config struct {
 	BaseURL        string                   // up to and including the version, such as https://api.openai.com/v1
 	Key            secret.String            // sent as the kind demands; empty for keyless servers
 	Token          secret.String            // of kind azure: a bearer token in the place of Key
+	TokenURL       string                   // of kind vertex: where tokens come from; Google's own when empty, as always outside tests
 	APIVersion     string                   // of kind azure, such as 2024-10-21; the API without versions when empty
 	Class          label.Class              // how far it is trusted with data; Any when absent
 	Provider       string                   // whose price cards apply; "local" means free by declaration
@@ -61,6 +62,7 @@ type Upstream struct {
 	base        *url.URL
 	transport   *http.Transport
 	catalog     atomic.Pointer[Catalog]
+	tokens      *tokens         // of kind vertex; nil for others
 	credentials []secret.String // what no answer may hold, in each form it may be written in
 }
 
@@ -77,7 +79,13 @@ func New(cfg Config) (*Upstream, error) {
 		return nil, fmt.Errorf("upstream %s: kind %q is none of %s", cfg.Name, cfg.Kind, slices.Sorted(maps.Keys(kinds)))
 	}
 	u := &Upstream{Config: cfg, base: base}
-	u.watch(cfg.Key)
+	if u.Family() == "" {
+		return nil, fmt.Errorf("upstream %s: base_url does not end with /publishers/google or /publishers/anthropic", cfg.Name)
+	}
+	u.Lacks |= kinds[cfg.Kind].lacks
+	if cfg.Kind != Vertex { // whose key is a file, and never sent
+		u.watch(cfg.Key)
+	}
 	u.watch(cfg.Token)
 	for _, value := range cfg.SecretHeaders {
 		u.watch(value)
@@ -115,6 +123,11 @@ func New(cfg Config) (*Upstream, error) {
 		u.transport.Proxy = http.ProxyURL(proxy)
 	}
 	u.catalog.Store(&Catalog{Models: cfg.Models})
+	if cfg.Kind == Vertex {
+		if u.tokens, err = newTokens(cfg.Name, cfg.Key, cfg.TokenURL, u.transport); err != nil {
+			return nil, err
+		}
+	}
 	return u, nil
 }
 
@@ -143,6 +156,7 @@ type Request struct {
 	// What the kind may place requests by.
 	Endpoint wire.Endpoint
 	Model    string // the upstream's own name
+	Stream   bool
 }
 
 // Do sends one request, exactly once. Credential, Host and length are set here.
@@ -164,7 +178,9 @@ func (u *Upstream) send(ctx context.Context, r Request) (*http.Response, error) 
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
-	u.authorize(r.Header)
+	if err := u.authorize(ctx, r.Header); err != nil {
+		return nil, err
+	}
 	for name, value := range u.Headers {
 		r.Header.Set(name, value)
 	}
