@@ -3,6 +3,7 @@ package config
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -14,13 +15,15 @@ func (k *checker) cloud(field string, u *Upstream) {
 	for _, only := range []struct {
 		name  string
 		given bool
-		kind  Kind
+		kinds []Kind
 	}{
-		{"token", !u.Token.IsZero(), Azure},
-		{"api_version", u.APIVersion != "", Azure},
+		{"key_id", !u.KeyID.IsZero(), []Kind{Bedrock}},
+		{"token", !u.Token.IsZero(), []Kind{Azure, Bedrock}},
+		{"region", k.given(field + ".region"), []Kind{Bedrock}},
+		{"api_version", u.APIVersion != "", []Kind{Azure}},
 	} {
-		if only.given && u.Kind != only.kind {
-			k.add(field+"."+only.name, "is of kind "+string(only.kind)+" only", "remove it")
+		if only.given && !slices.Contains(only.kinds, u.Kind) {
+			k.add(field+"."+only.name, "means nothing to kind "+string(u.Kind), "remove it")
 		}
 	}
 	switch u.Kind {
@@ -28,6 +31,8 @@ func (k *checker) cloud(field string, u *Upstream) {
 		k.azure(field, u)
 	case Vertex:
 		k.vertex(field, u)
+	case Bedrock:
+		k.bedrock(field, u)
 	default:
 		return
 	}
@@ -57,5 +62,17 @@ func (k *checker) vertex(field string, u *Upstream) {
 	}
 	if u.Key.IsZero() {
 		k.add(field+".key", "is missing", "set it to the key file of a service account, as a reference")
+	}
+}
+
+// region is the form of a region's name.
+var region = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`)
+
+func (k *checker) bedrock(field string, u *Upstream) {
+	if u.Key.IsZero() || u.KeyID.IsZero() {
+		k.add(field+".key_id", "key_id or key is missing", "set both, as references: the access key id and its secret")
+	}
+	if !region.MatchString(u.Region) {
+		k.add(field+".region", "is not the name of a region", "write one such as eu-central-1; it is found when base_url is https://bedrock-runtime.REGION.amazonaws.com")
 	}
 }

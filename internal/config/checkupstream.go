@@ -39,7 +39,7 @@ func (k *checker) upstream(field string, u *Upstream) {
 		}
 		k.add(field+".provider", "no price cards of "+quote(u.Provider), fix)
 	}
-	if _, given := k.places[field+".add_usage"]; given && u.Kind != OpenAI && u.Kind != Azure {
+	if k.given(field+".add_usage") && u.Kind != OpenAI && u.Kind != Azure {
 		k.add(field+".add_usage", "kind "+string(u.Kind)+" always reports usage", "remove it")
 	}
 	for i, name := range u.Endpoints {
@@ -55,6 +55,12 @@ func (k *checker) upstream(field string, u *Upstream) {
 		}
 		seen[m] = true
 	}
+}
+
+// given reports whether the file sets a field.
+func (k *checker) given(field string) bool {
+	_, given := k.places[field]
+	return given
 }
 
 // kindEndpoints are the endpoints of each kind that can be served or not.
@@ -118,7 +124,7 @@ func (k *checker) address(field string, u *Upstream, base *url.URL) {
 	case base.Scheme == "http" && !literal && !trusted:
 		k.add(at, "http:// is for loopback and private addresses only", "write https://, or set class: local or allow_private: true if the name resolves to a private address")
 	}
-	if _, given := k.places[field+".provider"]; given && u.Provider == price.Local && (literal && !inside || official != "") {
+	if k.given(field+".provider") && u.Provider == price.Local && (literal && !inside || official != "") {
 		k.add(field+".provider", "provider local means free, and this address is not local", "remove it or name who charges")
 	}
 	if k.own(host, base) {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 
 	"sallyport/internal/label"
@@ -59,12 +60,36 @@ func officialProvider(host string) string {
 			return v.provider
 		}
 	}
+	if regionOf(host) != "" {
+		return "aws"
+	}
 	for suffix, provider := range cloudHosts {
 		if strings.HasSuffix(host, suffix) {
 			return provider
 		}
 	}
 	return moreHosts[host]
+}
+
+// bedrockHost are the hosts of Bedrock's models, by region
+// (docs.aws.amazon.com/general/latest/gr/bedrock.html).
+var bedrockHost = regexp.MustCompile(`^bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$`)
+
+// regionOf is the region of a host of Bedrock's, or nothing.
+func regionOf(host string) string {
+	if m := bedrockHost.FindStringSubmatch(host); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// defaultRegion is the region of the base URL, of kind bedrock.
+func (u *Upstream) defaultRegion() string {
+	base, err := url.Parse(u.BaseURL)
+	if err != nil || u.Kind != Bedrock {
+		return ""
+	}
+	return regionOf(strings.ToLower(base.Hostname()))
 }
 
 // defaultEndpoints are the endpoints that an official host is known to serve; nil
@@ -96,7 +121,7 @@ func (u *Upstream) defaultProvider() string {
 }
 
 // cloudProviders are whose price cards apply to the kinds that only their cloud has.
-var cloudProviders = map[Kind]string{Azure: "azure", Vertex: "google"}
+var cloudProviders = map[Kind]string{Azure: "azure", Vertex: "google", Bedrock: "aws"}
 
 // FromEnvironment returns the configuration of an installation without a file:
 // the defaults and one upstream for every vendor whose usual key variable is set,

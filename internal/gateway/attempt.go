@@ -141,7 +141,7 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 		a.end(llm.InternalFailure, fault.From(err))
 		return a
 	}
-	a.follower = x.gateway.Dialects[a.upstream.Family()].Follow(a.callOf())
+	a.follower = a.follow()
 	a.edit()
 	ctx, cancel := context.WithCancelCause(x.request.Context())
 	defer cancel(nil)
@@ -163,7 +163,7 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 	a.wrote = true // until it is known better
 	resp, err := a.upstream.Do(ctx, upstream.Request{
 		Method: http.MethodPost, Path: path, Query: query,
-		Header: x.forwardHeader(a.upstream.Family()), Body: out, Length: sent.Len(),
+		Header: a.forwardHeader(), Body: out, Length: sent.Len(), Sum: sent.Sum,
 		Endpoint: a.asked(), Model: c.Model, Stream: x.call.Stream,
 	})
 	a.wrote = err == nil || out.touched()

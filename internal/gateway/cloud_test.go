@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -43,9 +44,7 @@ func (r *rig) withCloud(t testing.TB, cfg upstream.Config, model string, h http.
 	next := *r.Snapshot()
 	next.Upstreams = map[identity.Upstream]*upstream.Upstream{cloud: u}
 	next.Models = map[identity.Model][]gateway.Target{cloud: {{Upstream: cloud, Model: model}}}
-	for name, u := range r.Snapshot().Upstreams {
-		next.Upstreams[name] = u
-	}
+	maps.Copy(next.Upstreams, r.Snapshot().Upstreams)
 	r.Swap(&next)
 	return p
 }

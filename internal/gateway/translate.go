@@ -26,6 +26,7 @@ var native = map[upstream.Kind]struct {
 	upstream.OpenAI:    {wire.Chat, "/chat/completions", ""},
 	upstream.Anthropic: {wire.Messages, "/messages", ""},
 	upstream.Gemini:    {wire.GenerateContent, "/{model}:generateContent", "/{model}:streamGenerateContent"},
+	upstream.Bedrock:   {wire.Converse, "/model/{model}/converse", "/model/{model}/converse-stream"},
 }
 
 // translation is how one attempt speaks another format than its client.
@@ -303,6 +304,22 @@ func (a *attempt) asked() wire.Endpoint {
 		return a.translation.to.Endpoint
 	}
 	return a.exchange.endpoint.name
+}
+
+// follow returns what follows the answer in the upstream's format.
+func (a *attempt) follow() wire.Follower {
+	if a.translation != nil {
+		return a.translation.to.Follow(a.callOf())
+	}
+	return a.exchange.gateway.Dialects[a.upstream.Family()].Follow(a.callOf())
+}
+
+// framing is how a stream comes in the upstream's format; nil for server-sent events.
+func (a *attempt) framing() *wire.Framing {
+	if a.translation == nil {
+		return nil
+	}
+	return a.translation.to.Framing
 }
 
 // outgoing is what an attempt sends, and where to.

@@ -57,7 +57,7 @@ func (u *Upstream) Payee(model string) string {
 // Refresh asks the upstream for its models. When it fails the last list stays. One
 // that has no list is asked whether it is there and takes the credential.
 func (u *Upstream) Refresh(ctx context.Context) error {
-	if u.Kind == Vertex {
+	if u.Kind == Vertex || u.Kind == Bedrock {
 		return u.reach(ctx)
 	}
 	var list struct {

@@ -28,6 +28,8 @@ func (u *Upstream) authorize(ctx context.Context, h http.Header) error {
 		if name = "Api-Key"; !u.Token.Empty() {
 			name, value = "Authorization", u.Token
 		}
+	case Bedrock: // signed when the request is whole
+		return nil
 	case Vertex:
 		var err error
 		if value, err = u.tokens.get(ctx); err != nil {

@@ -14,13 +14,14 @@ import (
 type Kind string
 
 // The kinds. The first three are families as well: what requests and answers look
-// like. The others serve a family's formats in a cloud.
+// like. The others are of a cloud, which mostly serves a family's formats.
 const (
 	OpenAI    Kind = "openai"    // anything compatible with OpenAI's API
 	Anthropic Kind = "anthropic" // Anthropic's Messages API
 	Gemini    Kind = "gemini"    // Google's Gemini API
 	Azure     Kind = "azure"     // OpenAI's API in Azure
 	Vertex    Kind = "vertex"    // Gemini's or Anthropic's API in Google Cloud, by the publisher in the base URL
+	Bedrock   Kind = "bedrock"   // Amazon Bedrock's Converse; a family of its own
 )
 
 // kinds is what is known of each kind.
@@ -39,6 +40,7 @@ var kinds = map[Kind]struct {
 		[]wire.Endpoint{wire.GenerateContent, wire.CountContent, wire.Messages, wire.CountTokens},
 		llm.Set(llm.ServiceTier), // told in a header there
 	},
+	Bedrock: {Bedrock, "", []wire.Endpoint{wire.Converse}, 0},
 }
 
 // publishers are the families of those who publish models in Google Cloud.
@@ -74,7 +76,7 @@ func (u *Upstream) Serves(ep wire.Endpoint) bool {
 
 // lists reports whether the upstream can say which models it serves. Clouds list
 // what they offer to all; what an operator deployed or enabled they do not tell.
-func (u *Upstream) lists() bool { return u.Kind == u.Family() }
+func (u *Upstream) lists() bool { return kinds[u.Kind].official != "" }
 
 // place puts a request where the upstream's kind has what its family's API has at
 // r.Path.

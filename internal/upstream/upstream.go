@@ -6,6 +6,7 @@ package upstream
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -20,6 +21,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
 	"sallyport/internal/identity"
 	"sallyport/internal/label"
 	"sallyport/internal/llm"
@@ -33,7 +36,9 @@ type Config struct {
 	Kind           Kind
 	BaseURL        string                   // up to and including the version, such as https://api.openai.com/v1
 	Key            secret.String            // sent as the kind demands; empty for keyless servers
-	Token          secret.String            // of kind azure: a bearer token in the place of Key
+	KeyID          secret.String            // of kind bedrock: the access key id that Key, the secret access key, belongs to
+	Token          secret.String            // of kind azure: a bearer token in the place of Key; of kind bedrock: a session token beside it
+	Region         string                   // of kind bedrock, such as eu-central-1
 	TokenURL       string                   // of kind vertex: where tokens come from; Google's own when empty, as always outside tests
 	APIVersion     string                   // of kind azure, such as 2024-10-21; the API without versions when empty
 	Class          label.Class              // how far it is trusted with data; Any when absent
@@ -63,6 +68,7 @@ type Upstream struct {
 	transport   *http.Transport
 	catalog     atomic.Pointer[Catalog]
 	tokens      *tokens         // of kind vertex; nil for others
+	signer      *v4.Signer      // of kind bedrock; nil for others
 	credentials []secret.String // what no answer may hold, in each form it may be written in
 }
 
@@ -87,6 +93,7 @@ func New(cfg Config) (*Upstream, error) {
 		u.watch(cfg.Key)
 	}
 	u.watch(cfg.Token)
+	u.watch(cfg.KeyID)
 	for _, value := range cfg.SecretHeaders {
 		u.watch(value)
 	}
@@ -123,7 +130,13 @@ func New(cfg Config) (*Upstream, error) {
 		u.transport.Proxy = http.ProxyURL(proxy)
 	}
 	u.catalog.Store(&Catalog{Models: cfg.Models})
-	if cfg.Kind == Vertex {
+	switch cfg.Kind {
+	case Bedrock:
+		if cfg.Key.Empty() || cfg.KeyID.Empty() || cfg.Region == "" {
+			return nil, fmt.Errorf("upstream %s: an access key id, its secret and a region are needed", cfg.Name)
+		}
+		u.signer = v4.NewSigner()
+	case Vertex:
 		if u.tokens, err = newTokens(cfg.Name, cfg.Key, cfg.TokenURL, u.transport); err != nil {
 			return nil, err
 		}
@@ -157,6 +170,9 @@ type Request struct {
 	Endpoint wire.Endpoint
 	Model    string // the upstream's own name
 	Stream   bool
+
+	// Sum is the SHA-256 of the body, for kinds that sign it; nil without a body.
+	Sum func() [sha256.Size]byte
 }
 
 // Do sends one request, exactly once. Credential, Host and length are set here.
@@ -173,7 +189,7 @@ func (u *Upstream) send(ctx context.Context, r Request) (*http.Response, error) 
 	target := *u.base
 	target.Path, target.RawQuery = strings.Replace(r.Path, "{model}", r.Model, 1), r.Query
 	if target.Path != r.Path { // a model is one segment, whatever its name
-		target.RawPath = strings.Replace((&url.URL{Path: r.Path}).EscapedPath(), "%7Bmodel%7D", url.PathEscape(r.Model), 1)
+		target.RawPath = strings.Replace((&url.URL{Path: r.Path}).EscapedPath(), "%7Bmodel%7D", u.segment(r.Model), 1)
 	}
 	if r.Header == nil {
 		r.Header = http.Header{}
@@ -192,6 +208,11 @@ func (u *Upstream) send(ctx context.Context, r Request) (*http.Response, error) 
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: r.Header, Body: r.Body, ContentLength: r.Length,
 	}).WithContext(ctx)
+	if u.signer != nil {
+		if err := u.sign(ctx, req, r.Sum); err != nil {
+			return nil, err
+		}
+	}
 	resp, err := u.transport.RoundTrip(req)
 	if err != nil {
 		return nil, u.clean(err)

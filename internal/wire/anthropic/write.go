@@ -41,10 +41,7 @@ func (w *writer) alter(f llm.Feature) {
 
 // write implements wire.Format.Write for messages.
 func write(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
-	w := &writer{Builder: wire.NewBuilder(make([]byte, 0, 4096)), r: r, target: t, max: defaultMax(t.Model)}
-	if n, err := strconv.ParseInt(string(r.Options[llm.MaxTokens]), 10, 64); err == nil && n > 0 {
-		w.max = n
-	}
+	w := &writer{Builder: wire.NewBuilder(make([]byte, 0, 4096)), r: r, target: t, max: maxOf(r, t.Model)}
 	w.Open().StrMember("model", t.Model)
 	w.Key("max_tokens").Int(w.max)
 	w.system()
@@ -335,6 +332,25 @@ func (w *writer) thinking() (thinks bool) {
 	}
 	w.Close()
 	return thinks
+}
+
+// Thinking writes the members of a messages request that say how much to think, for
+// formats that carry them as they are. It reports whether the model will think, and
+// lists what it could not carry.
+func Thinking(b *wire.Builder, r *llm.Request, t wire.Target) (thinks bool, lost []llm.Use) {
+	only := *r
+	only.Format = llm.Format{}
+	w := &writer{Builder: b, r: &only, target: t, max: maxOf(r, t.Model)}
+	thinks = w.thinking()
+	return thinks, w.lost
+}
+
+// maxOf is the bound on an answer.
+func maxOf(r *llm.Request, model string) int64 {
+	if n, err := strconv.ParseInt(string(r.Options[llm.MaxTokens]), 10, 64); err == nil && n > 0 {
+		return n
+	}
+	return defaultMax(model)
 }
 
 // think writes the member thinking and returns the effort to write, if any.
