@@ -21,7 +21,7 @@ import (
 var (
 	layer0 = []string{"llm", "label", "price", "secret", "stat", "policy", "route", "record"}
 	layer1 = []string{
-		"wire", "wire/openai", "wire/anthropic", "wire/gemini", "dlp", "integrity", "upstream", "journal", "store",
+		"wire", "wire/openai", "wire/anthropic", "wire/bedrock", "wire/gemini", "dlp", "integrity", "upstream", "journal", "store",
 		"quota", "auth", "ledger", "auditlog", "keep", "projector", "feed", "alert",
 	}
 	// anywhere may be imported by every package.
@@ -46,6 +46,7 @@ var imports = map[string][]string{
 	"wire/openai":    {"llm", "wire"},
 	"wire/anthropic": {"llm", "wire"},
 	"wire/gemini":    {"llm", "wire"},
+	"wire/bedrock":   {"llm", "wire", "wire/anthropic"},
 	"upstream":       {"llm", "label", "wire", "route", "secret"},
 	"journal":        nil,
 	"store":          {"record", "label", "price", "secret"},
@@ -57,7 +58,7 @@ var imports = map[string][]string{
 	"projector":      {"journal", "record", "ledger", "auditlog", "store"},
 
 	"gateway": allBut("store", "feed", "alert", "stat", "projector"),
-	"console": allBut("wire", "wire/openai", "wire/anthropic", "wire/gemini", "projector"),
+	"console": allBut("wire", "wire/openai", "wire/anthropic", "wire/bedrock", "wire/gemini", "projector"),
 
 	"config": layer0,
 	"app":    everything,

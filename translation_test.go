@@ -10,6 +10,7 @@ import (
 	"sallyport/internal/llm"
 	"sallyport/internal/wire"
 	"sallyport/internal/wire/anthropic"
+	"sallyport/internal/wire/bedrock"
 	"sallyport/internal/wire/gemini"
 	"sallyport/internal/wire/openai"
 )
@@ -25,6 +26,7 @@ var formats = []struct {
 	{"Responses", openai.Responses()},
 	{"Messages", anthropic.Format()},
 	{"generateContent", gemini.Format()},
+	{"Converse", bedrock.Format()},
 }
 
 const tableMark = "<!-- The table is made from the code: go test . -run TestTranslationTable -update -->\n"

@@ -36,6 +36,7 @@ import (
 	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
 	"sallyport/internal/wire/anthropic"
+	"sallyport/internal/wire/bedrock"
 	"sallyport/internal/wire/gemini"
 	"sallyport/internal/wire/openai"
 )
@@ -184,7 +185,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.gateway = gateway.New(gateway.Config{
 		Auth: a.auth, Journal: a.journal, Ledger: a.ledger, Keep: a.keep,
 		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}, upstream.Gemini: gemini.Dialect{}},
-		Formats:  []wire.Format{openai.Chat(), openai.Responses(), openai.Compact(), anthropic.Format(), gemini.Format()},
+		Formats:  []wire.Format{openai.Chat(), openai.Responses(), openai.Compact(), anthropic.Format(), gemini.Format(), bedrock.Format()},
 		Logger:   a.log, Registerer: a.registry, Instance: instance, TrustProxy: a.config.BehindProxy, SkipHashes: a.skipHashes(),
 	}, p.snapshot)
 	a.console = a.newConsole()

@@ -110,7 +110,7 @@ func (p *parts) add(set upstream.Config, former *parts) error {
 // resolves to a public address is refused here already.
 func settings(ctx context.Context, c config.Upstream) (upstream.Config, error) {
 	set := upstream.Config{
-		Name: identity.Upstream(c.Name), Kind: upstream.Kind(c.Kind), BaseURL: c.BaseURL, Key: c.Key.Secret(),
+		Name: identity.Upstream(c.Name), Kind: upstream.Kind(c.Kind), BaseURL: c.BaseURL, Key: c.Key.Secret(), KeyID: c.KeyID.Secret(), Token: c.Token.Secret(), Region: c.Region, APIVersion: c.APIVersion,
 		Class: c.Class, Provider: c.Provider, Proxy: c.Proxy, AllowPrivate: c.AllowPrivate,
 		ExposeUnlisted: c.ExposeUnlisted, AddUsage: c.AddUsage != nil && *c.AddUsage, Models: c.Models, Lacks: llm.Set(c.Lacks...),
 		ConnectTimeout: time.Duration(c.Timeouts.Connect), IdleTimeout: time.Duration(c.Timeouts.Idle),

@@ -29,6 +29,7 @@ func (k *checker) upstream(field string, u *Upstream) {
 			k.add(field+".proxy", "the address of a local upstream cannot be checked behind a proxy", "remove the proxy, or class local")
 		}
 	}
+	k.cloud(field, u)
 	k.roots(field+".ca", u.CA)
 	k.headers(field, u)
 	if u.Provider != "" && !slices.Contains(k.providers, u.Provider) {
@@ -38,7 +39,7 @@ func (k *checker) upstream(field string, u *Upstream) {
 		}
 		k.add(field+".provider", "no price cards of "+quote(u.Provider), fix)
 	}
-	if _, given := k.places[field+".add_usage"]; given && u.Kind != OpenAI {
+	if k.given(field+".add_usage") && u.Kind != OpenAI && u.Kind != Azure {
 		k.add(field+".add_usage", "kind "+string(u.Kind)+" always reports usage", "remove it")
 	}
 	for i, name := range u.Endpoints {
@@ -56,9 +57,16 @@ func (k *checker) upstream(field string, u *Upstream) {
 	}
 }
 
+// given reports whether the file sets a field.
+func (k *checker) given(field string) bool {
+	_, given := k.places[field]
+	return given
+}
+
 // kindEndpoints are the endpoints of each kind that can be served or not.
 var kindEndpoints = map[Kind][]string{
 	OpenAI: {"chat", "responses", "compact", "embeddings"}, Anthropic: {"messages", "count_tokens"},
+	Azure: {"chat", "responses", "embeddings"},
 }
 
 // endpoint checks the form of a URL. No text of the URL is shown: it may hold a
@@ -116,7 +124,7 @@ func (k *checker) address(field string, u *Upstream, base *url.URL) {
 	case base.Scheme == "http" && !literal && !trusted:
 		k.add(at, "http:// is for loopback and private addresses only", "write https://, or set class: local or allow_private: true if the name resolves to a private address")
 	}
-	if _, given := k.places[field+".provider"]; given && u.Provider == price.Local && (literal && !inside || official != "") {
+	if k.given(field+".provider") && u.Provider == price.Local && (literal && !inside || official != "") {
 		k.add(field+".provider", "provider local means free, and this address is not local", "remove it or name who charges")
 	}
 	if k.own(host, base) {
@@ -160,6 +168,9 @@ var reserved = []string{
 	"Proxy-Connection", "Forwarded", "Via", "X-Real-Ip", "Cookie", "X-Goog-Api-Key",
 }
 
+// carriers are the headers that key and token are sent in.
+var carriers = []string{"Authorization", "X-Api-Key", "Api-Key"}
+
 // headers checks the names and values of additional headers.
 func (k *checker) headers(field string, u *Upstream) {
 	for _, name := range slices.Sorted(maps.Keys(u.Headers)) {
@@ -173,7 +184,7 @@ func (k *checker) headers(field string, u *Upstream) {
 		case slices.Contains(reserved, canonical), strings.HasPrefix(canonical, "X-Forwarded-"), strings.HasPrefix(canonical, "X-Sallyport-"):
 			k.add(at, "Sallyport sets or removes this header itself", "remove it")
 		case value.IsZero(): // reported while decoding
-		case !u.Key.IsZero() && (canonical == "Authorization" || canonical == "X-Api-Key"):
+		case !(u.Key.IsZero() && u.Token.IsZero()) && slices.Contains(carriers, canonical):
 			k.add(at, "carries a credential beside key", "remove one of the two")
 		case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
 			k.add(at, "the value holds a control character", "write it on one line")

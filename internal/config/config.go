@@ -105,18 +105,29 @@ const (
 	OpenAI    Kind = "openai"
 	Anthropic Kind = "anthropic"
 	Gemini    Kind = "gemini"
+	Azure     Kind = "azure"
+	Vertex    Kind = "vertex"
+	Bedrock   Kind = "bedrock"
 )
 
 // Upstream is one configured way to reach a provider.
 type Upstream struct {
 	// Unique name: lower-case letters, digits, dots, dashes and underscores, at most 63.
 	Name string `json:"name" jsonschema:"required"`
-	// The API it speaks: openai (OpenAI's and everything compatible with it), anthropic or gemini.
-	Kind Kind `json:"kind" jsonschema:"required,enum=openai,enum=anthropic,enum=gemini"`
-	// Address up to and including the version, such as https://api.openai.com/v1. http:// is for loopback and private addresses only. Credentials do not belong here.
+	// The API it speaks: openai (OpenAI's and everything compatible with it), anthropic, gemini, azure (OpenAI's in Azure), vertex (Gemini's or Anthropic's in Google Cloud), or bedrock (Converse of Amazon Bedrock).
+	Kind Kind `json:"kind" jsonschema:"required,enum=openai,enum=anthropic,enum=gemini,enum=azure,enum=vertex,enum=bedrock"`
+	// Address up to and including the version, such as https://api.openai.com/v1; of kind azure the resource alone, such as https://NAME.openai.azure.com; of kind vertex up to the publisher, such as https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION/publishers/google; of kind bedrock https://bedrock-runtime.REGION.amazonaws.com. http:// is for loopback and private addresses only. Credentials do not belong here.
 	BaseURL string `json:"base_url" jsonschema:"required"`
-	// A reference to the credential. None for servers without one.
+	// A reference to the credential. None for servers without one. Of kind vertex the key file of a service account, such as file:/run/secrets/vertex.json; of kind bedrock the secret access key.
 	Key Ref `json:"key,omitzero"`
+	// A reference to the access key id that key belongs to. Kind bedrock only.
+	KeyID Ref `json:"key_id,omitzero"`
+	// A reference to a bearer token in the place of key (kind azure), or to the session token of temporary keys (kind bedrock). Of these kinds only.
+	Token Ref `json:"token,omitzero"`
+	// Region that requests are signed for, such as eu-central-1. Default: that of base_url. Kind bedrock only.
+	Region string `json:"region,omitzero"`
+	// Version of the API, such as 2024-10-21: models are then asked below their deployments. Default: the API without versions, below /openai/v1. Kind azure only.
+	APIVersion string `json:"api_version,omitzero"`
 	// How far it is trusted with data: local (run by you, on a loopback or private address), in-region, vetted or any (the default).
 	Class label.Class `json:"class,omitzero"`
 	// Whose price cards apply. Default: found by the host name; local, which costs nothing, for class local; none for other hosts.
@@ -131,13 +142,13 @@ type Upstream struct {
 	Timeouts UpstreamTimeouts `json:"timeouts,omitzero"`
 	// Make every model that it offers reachable as name/model, without an entry under models. Default false.
 	ExposeUnlisted bool `json:"expose_unlisted,omitzero"`
-	// Ask for token usage in streams (stream_options.include_usage) when the client did not, and take the extra chunk out again. Default true; turn it off for servers that refuse the option. Kind openai only.
+	// Ask for token usage in streams (stream_options.include_usage) when the client did not, and take the extra chunk out again. Default true; turn it off for servers that refuse the option. Kinds openai and azure only.
 	AddUsage *bool `json:"add_usage,omitzero"`
 	// Let it resolve to a private or loopback address though its class is not local. Default false.
 	AllowPrivate bool `json:"allow_private,omitzero"`
 	// Models that it offers, for servers that cannot list them.
 	Models []string `json:"models,omitzero"`
-	// Endpoints of its API that it serves: chat, responses, compact and embeddings of kind openai, messages and count_tokens of kind anthropic. Requests to others are translated. Default: all, or what is known of the provider.
+	// Endpoints of its API that it serves: chat, responses, compact and embeddings of kind openai, the same but compact of kind azure, messages and count_tokens of kind anthropic. Requests to others are translated. Default: all, or what is known of the provider.
 	Endpoints []string `json:"endpoints,omitzero"`
 	// What the server does not understand though its API can express it, such as image_url or json_schema: requests of other APIs that need it are not translated for this upstream, and what only tunes is left out. docs/translation.md lists the names.
 	Lacks []llm.Feature `json:"lacks,omitzero"`

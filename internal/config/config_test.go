@@ -55,9 +55,10 @@ func everywhere(t *testing.T) world {
 	for _, name := range []string{"cert", "clients", "operators", "roots"} {
 		w.files["/etc/sallyport/"+name+".pem"] = cert
 	}
-	for _, name := range []string{"SALLYPORT_SECRET", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GATEWAY_TOKEN", "METRICS_TOKEN"} {
+	for _, name := range []string{"SALLYPORT_SECRET", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GATEWAY_TOKEN", "METRICS_TOKEN", "AZURE_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
 		w.env[name] = "canary-" + strings.ToLower(name)
 	}
+	w.files["/run/secrets/vertex.json"] = []byte(`{"private_key":"canary-vertex"}`)
 	return w
 }
 

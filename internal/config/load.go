@@ -218,6 +218,7 @@ func (c *Config) fill() {
 		u := &c.Upstreams[i]
 		u.Timeouts.fill(c.Timeouts.UpstreamTimeouts)
 		fill(&u.Provider, u.defaultProvider())
+		fill(&u.Region, u.defaultRegion())
 		if u.AddUsage == nil {
 			u.AddUsage = new(true)
 		}

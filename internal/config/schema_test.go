@@ -148,7 +148,7 @@ func TestSchemaRefuses(t *testing.T) {
 	s, w := schema(t), everywhere(t)
 	for _, bad := range []string{
 		"gpu: true", "listen: 8484", "durability: fast", "limits: { body: 32 }", "limits: { depth: 2 }", "limits: { depth: 2000 }",
-		"upstreams: [ { name: a } ]", "upstreams: [ { name: a, kind: vertex, base_url: x } ]", "upstreams: { }",
+		"upstreams: [ { name: a } ]", "upstreams: [ { name: a, kind: palm, base_url: x } ]", "upstreams: { }",
 		"upstreams: [ { name: a, kind: openai, base_url: x, key: sk-1 } ]", "upstreams: [ { name: a, kind: openai, base_url: x, class: trusted } ]",
 		"models: { a: { } }", "models: { a: { targets: [ { model: x } ] } }", "timeouts: { stall: soon }", "default_label: secret",
 		"behind_proxy: [ everywhere ]", "prices: [ { provider: a, model: b, usd_per_million: { gold: 1 } } ]",

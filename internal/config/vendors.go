@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 
 	"sallyport/internal/label"
@@ -42,11 +43,14 @@ var vendors = []vendor{
 var moreHosts = map[string]string{
 	"api.together.ai": "together", "api.cerebras.ai": "cerebras", "api.cohere.com": "cohere", "api.cohere.ai": "cohere",
 	"api.fireworks.ai": "fireworks", "api.minimax.io": "minimax", "api.moonshot.ai": "moonshotai",
-	"api.voyageai.com": "voyageai", "api.z.ai": "zai",
+	"api.voyageai.com": "voyageai", "api.z.ai": "zai", "aiplatform.googleapis.com": "google",
 }
 
-// azureHosts end the host names of an operator's own Azure resources.
-var azureHosts = []string{".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"}
+// cloudHosts end the host names of what operators have in clouds.
+var cloudHosts = map[string]string{
+	".openai.azure.com": "azure", ".services.ai.azure.com": "azure", ".cognitiveservices.azure.com": "azure",
+	"-aiplatform.googleapis.com": "google", ".aiplatform.googleapis.com": "google",
+}
 
 // officialProvider is the provider whose official API a host serves, or nothing.
 func officialProvider(host string) string {
@@ -56,12 +60,36 @@ func officialProvider(host string) string {
 			return v.provider
 		}
 	}
-	for _, suffix := range azureHosts {
+	if regionOf(host) != "" {
+		return "aws"
+	}
+	for suffix, provider := range cloudHosts {
 		if strings.HasSuffix(host, suffix) {
-			return "azure"
+			return provider
 		}
 	}
 	return moreHosts[host]
+}
+
+// bedrockHost are the hosts of Bedrock's models, by region
+// (docs.aws.amazon.com/general/latest/gr/bedrock.html).
+var bedrockHost = regexp.MustCompile(`^bedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$`)
+
+// regionOf is the region of a host of Bedrock's, or nothing.
+func regionOf(host string) string {
+	if m := bedrockHost.FindStringSubmatch(host); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// defaultRegion is the region of the base URL, of kind bedrock.
+func (u *Upstream) defaultRegion() string {
+	base, err := url.Parse(u.BaseURL)
+	if err != nil || u.Kind != Bedrock {
+		return ""
+	}
+	return regionOf(strings.ToLower(base.Hostname()))
 }
 
 // defaultEndpoints are the endpoints that an official host is known to serve; nil
@@ -82,12 +110,18 @@ func (u *Upstream) defaultProvider() string {
 	if u.Class == label.OnSite {
 		return price.Local
 	}
+	if p := cloudProviders[u.Kind]; p != "" {
+		return p
+	}
 	base, err := url.Parse(u.BaseURL)
 	if err != nil {
 		return ""
 	}
 	return officialProvider(base.Hostname())
 }
+
+// cloudProviders are whose price cards apply to the kinds that only their cloud has.
+var cloudProviders = map[Kind]string{Azure: "azure", Vertex: "google", Bedrock: "aws"}
 
 // FromEnvironment returns the configuration of an installation without a file:
 // the defaults and one upstream for every vendor whose usual key variable is set,

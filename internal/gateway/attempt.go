@@ -141,7 +141,7 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 		a.end(llm.InternalFailure, fault.From(err))
 		return a
 	}
-	a.follower = x.gateway.Dialects[a.upstream.Kind].Follow(a.callOf())
+	a.follower = a.follow()
 	a.edit()
 	ctx, cancel := context.WithCancelCause(x.request.Context())
 	defer cancel(nil)
@@ -163,7 +163,8 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 	a.wrote = true // until it is known better
 	resp, err := a.upstream.Do(ctx, upstream.Request{
 		Method: http.MethodPost, Path: path, Query: query,
-		Header: x.forwardHeader(a.upstream.Kind), Body: out, Length: sent.Len(),
+		Header: a.forwardHeader(), Body: out, Length: sent.Len(), Sum: sent.Sum,
+		Endpoint: a.asked(), Model: c.Model, Stream: x.call.Stream,
 	})
 	a.wrote = err == nil || out.touched()
 	if err != nil {
@@ -220,7 +221,11 @@ func (a *attempt) edit() {
 	if t := a.exchange.turns; t != nil {
 		a.edits = append(a.edits, t.edits...)
 	}
-	if a.candidate.Model != call.Model {
+	raw := a.raw()
+	if raw {
+		a.edits = append(a.edits, rawEdits(a.exchange.body.bytes, call.Endpoint)...)
+	}
+	if a.candidate.Model != call.Model && !(raw && call.Endpoint == wire.Messages) {
 		if call.ModelSpan != (wire.Span{}) {
 			a.edits = append(a.edits, wire.Edit{Span: call.ModelSpan, With: record.AppendString(nil, a.candidate.Model)})
 		}
@@ -232,7 +237,7 @@ func (a *attempt) edit() {
 		a.edits = append(a.edits, *call.UsageEdit)
 		a.dropUsage = true
 	}
-	slices.SortFunc(a.edits, func(p, q wire.Edit) int { return cmp.Compare(p.Start, q.Start) })
+	slices.SortStableFunc(a.edits, func(p, q wire.Edit) int { return cmp.Compare(p.Start, q.Start) })
 }
 
 // end fixes how the attempt ended and what the client is told about it.

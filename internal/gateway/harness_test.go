@@ -38,6 +38,7 @@ import (
 	"sallyport/internal/upstreamtest"
 	"sallyport/internal/wire"
 	"sallyport/internal/wire/anthropic"
+	"sallyport/internal/wire/bedrock"
 	"sallyport/internal/wire/gemini"
 	"sallyport/internal/wire/openai"
 )
@@ -187,7 +188,7 @@ func newRig(t testing.TB, p plan) *rig {
 	cfg := gateway.Config{
 		Auth: r.auth, Journal: r.journal, Ledger: r.ledger, Keep: credentials.keep,
 		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}, upstream.Gemini: gemini.Dialect{}},
-		Formats:  []wire.Format{openai.Chat(), openai.Responses(), openai.Compact(), anthropic.Format(), gemini.Format()},
+		Formats:  []wire.Format{openai.Chat(), openai.Responses(), openai.Compact(), anthropic.Format(), gemini.Format(), bedrock.Format()},
 		Logger:   logger, Registerer: r.metrics, Instance: "instance0000",
 	}
 	if p.config != nil {

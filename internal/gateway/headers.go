@@ -37,14 +37,15 @@ var (
 )
 
 // forwardHeader builds the header of an upstream request.
-func (x *Exchange) forwardHeader(kind upstream.Kind) http.Header {
+func (a *attempt) forwardHeader() http.Header {
+	x := a.exchange
 	h := make(http.Header, 8)
 	allowed := forwardOpenAI
-	switch kind {
+	switch a.upstream.Family() {
 	case upstream.Anthropic:
 		allowed = forwardAnthropic
 		h["Anthropic-Version"] = []string{"2023-06-01"}
-	case upstream.Gemini:
+	case upstream.Gemini, upstream.Bedrock:
 		allowed = nil
 	}
 	for _, name := range allowed {
@@ -55,7 +56,10 @@ func (x *Exchange) forwardHeader(kind upstream.Kind) http.Header {
 	h["Content-Type"] = []string{"application/json"}
 	h["Accept"] = []string{"application/json"}
 	if x.call.Stream {
-		h["Accept"] = []string{"text/event-stream"}
+		h["Accept"] = []string{eventStream}
+		if f := a.framing(); f != nil {
+			h["Accept"] = []string{f.MIME}
+		}
 	}
 	h["User-Agent"] = []string{"sallyport"}
 	h[headerHop] = []string{strings.Join(append(x.hops(), x.gateway.Instance), ",")}

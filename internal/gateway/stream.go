@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -22,6 +23,9 @@ import (
 // before it is given up.
 const drainTime = time.Second
 
+// eventStream is the media type of server-sent events.
+const eventStream = "text/event-stream"
+
 // maxHeld bounds the frames that are held back until the first content frame.
 const maxHeld = 1 << 20
 
@@ -32,13 +36,18 @@ type pump struct {
 	status int
 	header http.Header
 	split  *wire.Splitter
-	hash   hash.Hash // nil when hashes are skipped
+	hash   hash.Hash // of what the upstream sent; nil when hashes are skipped
 	watch  *watch
 	stall  time.Duration // between frames
 	buf    []byte        // of reads
 	out    []byte        // what the present read adds to the client's stream, or what is held
 	ended  bool          // the dialect's end was seen
 	stop   bool          // nothing more is to be read
+
+	// reframe turns what the upstream sends into server-sent events, in events; nil
+	// when it sends those.
+	reframe func(dst, chunk []byte) ([]byte, error)
+	events  []byte
 
 	// Offsets into the upstream's stream, and what the client gets in the place
 	// of the bytes between settled and total when no more is read.
@@ -52,7 +61,11 @@ var chunks = sync.Pool{New: func() any { b := make([]byte, 8<<10); return &b }}
 
 // passStream passes a stream of events on until its end, and fixes how it ended.
 func (a *attempt) passStream(ctx context.Context, resp *http.Response, watch *watch) {
-	if t, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || t != "text/event-stream" {
+	kind, framing := eventStream, a.framing()
+	if framing != nil {
+		kind = framing.MIME
+	}
+	if t, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || t != kind {
 		a.end(llm.Malformed, fault.New(fault.UpstreamInvalid, "the upstream did not answer with a stream"))
 		return
 	}
@@ -63,6 +76,9 @@ func (a *attempt) passStream(ctx context.Context, resp *http.Response, watch *wa
 	p := &pump{
 		a: a, status: resp.StatusCode, header: resp.Header, split: wire.NewSplitter(limits.Event), buf: *chunk,
 		watch: watch, stall: a.stall(),
+	}
+	if framing != nil {
+		p.reframe = framing.Open(limits.Event)
 	}
 	if !x.gateway.SkipHashes {
 		p.hash = sha256.New()
@@ -116,10 +132,19 @@ func (p *pump) feed(b []byte) {
 	if p.hash != nil {
 		p.hash.Write(b)
 	}
+	var err error
+	if p.reframe != nil {
+		p.events, err = p.reframe(p.events[:0], b)
+		b = p.events
+	}
 	p.split.Feed(b)
 	p.frames()
-	if err := p.split.Err(); err != nil && !p.stop {
+	switch err = cmp.Or(p.split.Err(), err); {
+	case err == nil || p.stop:
+	case errors.Is(err, wire.ErrEventTooLarge):
 		p.abort(llm.TooLarge, fault.Wrap(fault.UpstreamInvalid, "an event of the upstream's stream is too large", err))
+	default:
+		p.abort(llm.Malformed, fault.From(err))
 	}
 	p.flush()
 }

@@ -17,7 +17,7 @@ import (
 	"sallyport/internal/wire"
 )
 
-// native is what upstreams of a kind are asked by requests of another format.
+// native is what upstreams of a family are asked by requests of another format.
 var native = map[upstream.Kind]struct {
 	endpoint wire.Endpoint
 	path     string // below the base URL
@@ -26,6 +26,7 @@ var native = map[upstream.Kind]struct {
 	upstream.OpenAI:    {wire.Chat, "/chat/completions", ""},
 	upstream.Anthropic: {wire.Messages, "/messages", ""},
 	upstream.Gemini:    {wire.GenerateContent, "/{model}:generateContent", "/{model}:streamGenerateContent"},
+	upstream.Bedrock:   {wire.Converse, "/model/{model}/converse", "/model/{model}/converse-stream"},
 }
 
 // translation is how one attempt speaks another format than its client.
@@ -52,7 +53,7 @@ func (g *Gateway) format(ep wire.Endpoint) (wire.Format, bool) {
 
 // speaks reports whether an upstream takes the client's format as it is.
 func (x *Exchange) speaks(u *upstream.Upstream) bool {
-	return u.Kind == x.endpoint.speaks && u.Serves(x.endpoint.name)
+	return u.Family() == x.endpoint.speaks && u.Serves(x.endpoint.name)
 }
 
 // carries finds out whether a candidate can be asked what the client asks: in the
@@ -63,7 +64,7 @@ func (x *Exchange) carries(c route.Candidate) error {
 	if x.speaks(u) {
 		return nil
 	}
-	to, possible := x.gateway.format(native[u.Kind].endpoint)
+	to, possible := x.gateway.format(native[u.Family()].endpoint)
 	if _, known := x.gateway.format(x.endpoint.name); !known || !possible {
 		return fault.Newf(fault.NotCarried, "no upstream of the model %q speaks this API", clip(x.call.Model, 128))
 	}
@@ -124,7 +125,7 @@ func (a *attempt) translate() error {
 		return nil
 	}
 	from, _ := x.gateway.format(x.endpoint.name)
-	to, _ := x.gateway.format(native[a.upstream.Kind].endpoint)
+	to, _ := x.gateway.format(native[a.upstream.Family()].endpoint)
 	r, err := x.neutral()
 	if err != nil {
 		return err
@@ -141,6 +142,11 @@ func (a *attempt) translate() error {
 		t.decoder = wire.Unwrap(t.decoder, r)
 	}
 	t.body, t.dropped = to.Write(put.Less(target.Carries), target)
+	if a.raw() {
+		if t.body, err = edited(t.body, rawEdits(t.body, to.Endpoint)); err != nil {
+			return err
+		}
+	}
 	t.dropped = append(put.Lost(target.Carries), t.dropped...)
 	if !x.gateway.SkipHashes {
 		t.told = sha256.New()
@@ -151,7 +157,7 @@ func (a *attempt) translate() error {
 
 // nativePath is the path of the upstream's own format.
 func (a *attempt) nativePath() string {
-	n := native[a.upstream.Kind]
+	n := native[a.upstream.Family()]
 	if a.exchange.call.Stream {
 		return cmp.Or(n.stream, n.path)
 	}
@@ -292,6 +298,30 @@ func (a *attempt) callOf() *wire.Call {
 	return &wire.Call{Endpoint: a.translation.to.Endpoint, Model: a.candidate.Model, Stream: x.call.Stream, Choices: x.call.Choices, UsageAsked: true}
 }
 
+// asked is the endpoint that the upstream is asked for.
+func (a *attempt) asked() wire.Endpoint {
+	if a.translation != nil {
+		return a.translation.to.Endpoint
+	}
+	return a.exchange.endpoint.name
+}
+
+// follow returns what follows the answer in the upstream's format.
+func (a *attempt) follow() wire.Follower {
+	if a.translation != nil {
+		return a.translation.to.Follow(a.callOf())
+	}
+	return a.exchange.gateway.Dialects[a.upstream.Family()].Follow(a.callOf())
+}
+
+// framing is how a stream comes in the upstream's format; nil for server-sent events.
+func (a *attempt) framing() *wire.Framing {
+	if a.translation == nil {
+		return nil
+	}
+	return a.translation.to.Framing
+}
+
 // outgoing is what an attempt sends, and where to.
 func (a *attempt) outgoing() (body *wire.Spliced, path, query string, err error) {
 	x := a.exchange
@@ -299,13 +329,16 @@ func (a *attempt) outgoing() (body *wire.Spliced, path, query string, err error)
 	if t := a.translation; t != nil {
 		body, err = wire.Splice(t.body, nil)
 		path, query = t.path, ""
-		if a.upstream.Kind == upstream.Gemini && x.call.Stream {
+		if a.upstream.Family() == upstream.Gemini && x.call.Stream {
 			query = eventsQuery
 		}
 	} else {
 		body, err = wire.Splice(x.body.bytes, a.edits)
 	}
-	return body, strings.Replace(path, "{model}", resource(a.candidate.Model), 1), query, err
+	if a.upstream.Family() == upstream.Gemini {
+		path = strings.Replace(path, "{model}", resource(a.candidate.Model), 1)
+	}
+	return body, path, query, err
 }
 
 // answerHeader fills in the header of an answer: what may come back from an

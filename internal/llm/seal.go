@@ -10,6 +10,7 @@ const (
 	ByAnthropic Origin = "anthropic"
 	ByOpenAI    Origin = "openai"
 	ByGemini    Origin = "gemini"
+	ByBedrock   Origin = "bedrock" // what a provider hides, as Bedrock spells it
 	BySummary   Origin = "summary" // Sallyport's own: a conversation in the words of some model
 	ByText      Origin = "text"    // a server that tells thoughts as plain text; nothing is sealed
 )

@@ -54,8 +54,12 @@ func (u *Upstream) Payee(model string) string {
 	return u.Provider
 }
 
-// Refresh asks the upstream for its models. When it fails the last list stays.
+// Refresh asks the upstream for its models. When it fails the last list stays. One
+// that has no list is asked whether it is there and takes the credential.
 func (u *Upstream) Refresh(ctx context.Context) error {
+	if u.Kind == Vertex || u.Kind == Bedrock {
+		return u.reach(ctx)
+	}
 	var list struct {
 		Data []struct {
 			ID string `json:"id"`
@@ -64,15 +68,20 @@ func (u *Upstream) Refresh(ctx context.Context) error {
 			Name string `json:"name"`
 		} `json:"models"`
 	}
-	q := Request{Method: http.MethodGet, Path: u.base.Path + "/models", Header: http.Header{"Accept": {"application/json"}}}
-	switch u.Kind {
+	q := Request{Method: http.MethodGet, Path: "/models", Header: http.Header{"Accept": {"application/json"}}}
+	switch u.Family() {
 	case Anthropic:
 		q.Header.Set("anthropic-version", "2023-06-01")
 	case Gemini:
 		q.Query = "pageSize=1000" // the most that one page holds
 	}
+	u.place(&q)
+	q.Path = u.base.Path + q.Path
 	if err := u.get(ctx, q, &list); err != nil {
 		return err
+	}
+	if !u.lists() {
+		list.Data, list.Models = nil, nil
 	}
 	var names []string
 	for _, m := range list.Data {
@@ -91,6 +100,20 @@ func (u *Upstream) Refresh(ctx context.Context) error {
 		u.markRemote(ctx, next.Remote)
 	}
 	u.catalog.Store(&next)
+	return nil
+}
+
+// reach asks for what is at the base URL, which may well be nothing.
+func (u *Upstream) reach(ctx context.Context) error {
+	resp, err := u.send(ctx, Request{Method: http.MethodGet, Path: u.base.Path})
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if s := resp.StatusCode; s == http.StatusUnauthorized || s == http.StatusForbidden || s >= http.StatusInternalServerError {
+		return fmt.Errorf("upstream %s: status %d", u.Name, s)
+	}
+	u.catalog.Store(&Catalog{Known: true, Models: u.Models, Remote: map[string]bool{}})
 	return nil
 }
 

@@ -5,13 +5,14 @@
 package upstream
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -20,21 +21,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
 	"sallyport/internal/identity"
 	"sallyport/internal/label"
 	"sallyport/internal/llm"
 	"sallyport/internal/secret"
 	"sallyport/internal/wire"
-)
-
-// Kind is the API family that an upstream speaks.
-type Kind string
-
-// The kinds.
-const (
-	OpenAI    Kind = "openai"    // anything compatible with OpenAI's API
-	Anthropic Kind = "anthropic" // Anthropic's Messages API
-	Gemini    Kind = "gemini"    // Google's Gemini API
 )
 
 // Config describes one upstream. The zero value of every optional field is safe.
@@ -43,6 +36,11 @@ type Config struct {
 	Kind           Kind
 	BaseURL        string                   // up to and including the version, such as https://api.openai.com/v1
 	Key            secret.String            // sent as the kind demands; empty for keyless servers
+	KeyID          secret.String            // of kind bedrock: the access key id that Key, the secret access key, belongs to
+	Token          secret.String            // of kind azure: a bearer token in the place of Key; of kind bedrock: a session token beside it
+	Region         string                   // of kind bedrock, such as eu-central-1
+	TokenURL       string                   // of kind vertex: where tokens come from; Google's own when empty, as always outside tests
+	APIVersion     string                   // of kind azure, such as 2024-10-21; the API without versions when empty
 	Class          label.Class              // how far it is trusted with data; Any when absent
 	Provider       string                   // whose price cards apply; "local" means free by declaration
 	Headers        map[string]string        // sent with every request
@@ -69,6 +67,8 @@ type Upstream struct {
 	base        *url.URL
 	transport   *http.Transport
 	catalog     atomic.Pointer[Catalog]
+	tokens      *tokens         // of kind vertex; nil for others
+	signer      *v4.Signer      // of kind bedrock; nil for others
 	credentials []secret.String // what no answer may hold, in each form it may be written in
 }
 
@@ -81,11 +81,19 @@ func New(cfg Config) (*Upstream, error) {
 	if base.User != nil || base.RawQuery != "" || base.Fragment != "" {
 		return nil, fmt.Errorf("upstream %s: base_url must not hold a credential, a query or a fragment", cfg.Name)
 	}
-	if official[cfg.Kind] == "" {
-		return nil, fmt.Errorf("upstream %s: kind %q is none of openai, anthropic, gemini", cfg.Name, cfg.Kind)
+	if _, known := kinds[cfg.Kind]; !known {
+		return nil, fmt.Errorf("upstream %s: kind %q is none of %s", cfg.Name, cfg.Kind, slices.Sorted(maps.Keys(kinds)))
 	}
 	u := &Upstream{Config: cfg, base: base}
-	u.watch(cfg.Key)
+	if u.Family() == "" {
+		return nil, fmt.Errorf("upstream %s: base_url does not end with /publishers/google or /publishers/anthropic", cfg.Name)
+	}
+	u.Lacks |= kinds[cfg.Kind].lacks
+	if cfg.Kind != Vertex { // whose key is a file, and never sent
+		u.watch(cfg.Key)
+	}
+	u.watch(cfg.Token)
+	u.watch(cfg.KeyID)
 	for _, value := range cfg.SecretHeaders {
 		u.watch(value)
 	}
@@ -122,6 +130,17 @@ func New(cfg Config) (*Upstream, error) {
 		u.transport.Proxy = http.ProxyURL(proxy)
 	}
 	u.catalog.Store(&Catalog{Models: cfg.Models})
+	switch cfg.Kind {
+	case Bedrock:
+		if cfg.Key.Empty() || cfg.KeyID.Empty() || cfg.Region == "" {
+			return nil, fmt.Errorf("upstream %s: an access key id, its secret and a region are needed", cfg.Name)
+		}
+		u.signer = v4.NewSigner()
+	case Vertex:
+		if u.tokens, err = newTokens(cfg.Name, cfg.Key, cfg.TokenURL, u.transport); err != nil {
+			return nil, err
+		}
+	}
 	return u, nil
 }
 
@@ -135,41 +154,32 @@ func orDefault(d, def time.Duration) time.Duration {
 // Host is the host name of the base URL, for operators' eyes only.
 func (u *Upstream) Host() string { return u.base.Hostname() }
 
-// Official reports whether the vendor whose API this is serves it, not one of the
-// many servers that are compatible with it.
-func (u *Upstream) Official() bool { return u.Host() == official[u.Kind] }
-
-// official are the vendors' own hosts of the kinds.
-var official = map[Kind]string{
-	OpenAI: "api.openai.com", Anthropic: "api.anthropic.com", Gemini: "generativelanguage.googleapis.com",
-}
-
-// Serves reports whether the upstream serves an endpoint of its API. Without a list
-// it serves all; but compactions only their inventor does.
-func (u *Upstream) Serves(ep wire.Endpoint) bool {
-	if u.Endpoints == nil {
-		return ep != wire.Compact || u.Official()
-	}
-	return slices.Contains(u.Endpoints, ep)
-}
-
 // Close closes idle connections; running requests go on.
 func (u *Upstream) Close() { u.transport.CloseIdleConnections() }
 
 // Request is one request to an upstream.
 type Request struct {
 	Method string
-	Path   string        // below the base URL, with a leading slash
+	Path   string        // below the base URL, with a leading slash; {model} in it stands for Model
 	Query  string        // encoded; usually empty
 	Header http.Header   // owned by Do from then on; nil for none
 	Body   io.ReadCloser // nil for none
 	Length int64         // of the body
+
+	// What the kind may place requests by.
+	Endpoint wire.Endpoint
+	Model    string // the upstream's own name
+	Stream   bool
+
+	// Sum is the SHA-256 of the body, for kinds that sign it; nil without a body.
+	Sum func() [sha256.Size]byte
 }
 
 // Do sends one request, exactly once. Credential, Host and length are set here.
 // GetBody stays nil: net/http would otherwise resend a POST by itself on a lost
 // connection. The caller closes the response's body.
 func (u *Upstream) Do(ctx context.Context, r Request) (*http.Response, error) {
+	u.place(&r)
 	r.Path = u.base.Path + r.Path
 	return u.send(ctx, r)
 }
@@ -177,11 +187,16 @@ func (u *Upstream) Do(ctx context.Context, r Request) (*http.Response, error) {
 // send is Do with the path counted from the root of the host.
 func (u *Upstream) send(ctx context.Context, r Request) (*http.Response, error) {
 	target := *u.base
-	target.Path, target.RawQuery = r.Path, r.Query
+	target.Path, target.RawQuery = strings.Replace(r.Path, "{model}", r.Model, 1), r.Query
+	if target.Path != r.Path { // a model is one segment, whatever its name
+		target.RawPath = strings.Replace((&url.URL{Path: r.Path}).EscapedPath(), "%7Bmodel%7D", u.segment(r.Model), 1)
+	}
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
-	u.authorize(r.Header)
+	if err := u.authorize(ctx, r.Header); err != nil {
+		return nil, err
+	}
 	for name, value := range u.Headers {
 		r.Header.Set(name, value)
 	}
@@ -193,58 +208,16 @@ func (u *Upstream) send(ctx context.Context, r Request) (*http.Response, error) 
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: r.Header, Body: r.Body, ContentLength: r.Length,
 	}).WithContext(ctx)
+	if u.signer != nil {
+		if err := u.sign(ctx, req, r.Sum); err != nil {
+			return nil, err
+		}
+	}
 	resp, err := u.transport.RoundTrip(req)
 	if err != nil {
 		return nil, u.clean(err)
 	}
 	return resp, nil
-}
-
-// authorize sets the credential in the carrier that the kind demands, and makes
-// sure that no other carrier is used.
-func (u *Upstream) authorize(h http.Header) {
-	h.Del("Authorization")
-	h.Del("X-Api-Key")
-	h.Del("X-Goog-Api-Key")
-	if u.Key.Empty() {
-		return
-	}
-	switch u.Kind {
-	case Anthropic:
-		h["X-Api-Key"] = []string{u.Key.Reveal()}
-	case Gemini:
-		h["X-Goog-Api-Key"] = []string{u.Key.Reveal()}
-	default:
-		h["Authorization"] = []string{"Bearer " + u.Key.Reveal()}
-	}
-}
-
-// minCredential is how long a credential must be for Leaks to look for it:
-// shorter ones stand in innocent text.
-const minCredential = 8
-
-// watch makes Leaks look for a credential, without the scheme before it if there
-// is one, and as JSON encoders write it that escape slashes.
-func (u *Upstream) watch(credential secret.String) {
-	text := credential.Reveal()
-	text = text[strings.LastIndexByte(text, ' ')+1:]
-	if len(text) < minCredential {
-		return
-	}
-	u.credentials = append(u.credentials, secret.New(text))
-	if escaped := strings.ReplaceAll(text, "/", `\/`); escaped != text {
-		u.credentials = append(u.credentials, secret.New(escaped))
-	}
-}
-
-// Leaks reports whether b contains a credential of the upstream.
-func (u *Upstream) Leaks(b []byte) bool {
-	for _, c := range u.credentials {
-		if bytes.Contains(b, []byte(c.Reveal())) {
-			return true
-		}
-	}
-	return false
 }
 
 // clean keeps URLs and addresses out of errors that travel: what the operator

@@ -22,10 +22,14 @@ const (
 	CountTokens Endpoint = "count_tokens" // Anthropic POST /v1/messages/count_tokens
 	Models      Endpoint = "models"       // GET /v1/models and /v1/models/{id}
 
-	GenerateContent    Endpoint = "generate_content"     // Google POST /v1beta/models/{model}:generateContent and :streamGenerateContent
-	CountContent       Endpoint = "count_content"        // Google POST /v1beta/models/{model}:countTokens
-	EmbedContent       Endpoint = "embed_content"        // Google POST /v1beta/models/{model}:embedContent
+	GenerateContent Endpoint = "generate_content" // Google POST /v1beta/models/{model}:generateContent and :streamGenerateContent
+	CountContent    Endpoint = "count_content"    // Google POST /v1beta/models/{model}:countTokens
+	EmbedContent    Endpoint = "embed_content"    // Google POST /v1beta/models/{model}:embedContent
+
 	BatchEmbedContents Endpoint = "batch_embed_contents" // Google POST /v1beta/models/{model}:batchEmbedContents
+
+	// Converse is of upstreams only.
+	Converse Endpoint = "converse" // Bedrock POST /model/{model}/converse and /converse-stream
 )
 
 // Span is a half-open range of byte offsets into a body.

@@ -4,8 +4,8 @@ import "sallyport/internal/llm"
 
 // Format is how the requests and answers of one endpoint are translated to and
 // from the vocabulary of package llm. There is one for each format that models are
-// spoken to in, and never one for a pair: whatever reads and writes is a format.
-// Formats are immutable; their funcs are safe for concurrent use.
+// spoken to in, and never one for a pair: whatever reads and writes is a format. One
+// that only upstreams speak has neither Read nor Encode. Formats are immutable; their funcs are safe for concurrent use.
 type Format struct {
 	Endpoint Endpoint
 	// Carries is what requests of the format can express.
@@ -20,6 +20,10 @@ type Format struct {
 	// Write renders a request for a target, less what t.Carries lacks, and lists
 	// what it could not carry besides. The request is not changed.
 	Write func(r *llm.Request, t Target) (body []byte, lost []llm.Use)
+	// Follow returns a follower for the answer to a call, as the dialect's does.
+	Follow func(call *Call) Follower
+	// Framing is how a stream comes; nil for server-sent events.
+	Framing *Framing
 	// Decode returns what reads one answer.
 	Decode func() Decoder
 	// Encode returns what writes one answer.

@@ -12,6 +12,7 @@ import (
 	"sallyport/internal/llm"
 	"sallyport/internal/wire"
 	"sallyport/internal/wire/anthropic"
+	"sallyport/internal/wire/bedrock"
 	"sallyport/internal/wire/gemini"
 	"sallyport/internal/wire/openai"
 )
@@ -27,6 +28,17 @@ var dialects = []dialect{
 	{openai.Dialect{}, openai.Responses()},
 	{anthropic.Dialect{}, anthropic.Format()},
 	{gemini.Dialect{}, gemini.Format()},
+}
+
+// targets are the formats that requests are translated to: also what only upstreams
+// speak.
+var targets = append(slices.Clone(dialects), dialect{unspoken{}, bedrock.Format()})
+
+// unspoken is in the place of the dialect of a format that no client speaks.
+type unspoken struct{ wire.Dialect }
+
+func (unspoken) Parse(_ wire.Endpoint, body []byte, lim wire.Limits) (*wire.Call, error) {
+	return nil, wire.Scan(body, lim, wire.NewGuard(), nil)
 }
 
 // requests are bodies with as much in them as a format has. Every value that is
@@ -180,8 +192,8 @@ func translate(t testing.TB, body []byte, done map[pair]int) {
 			}
 			continue
 		}
-		for _, to := range dialects {
-			for _, model := range []string{"m", "gpt-5-mini", "gpt-4o", "claude-3-opus", "claude-sonnet-4-5", "claude-opus-5", "gemini-2.0-flash", "gemini-2.5-pro", "gemini-3-flash"} {
+		for _, to := range targets {
+			for _, model := range []string{"m", "gpt-5-mini", "gpt-4o", "claude-3-opus", "claude-sonnet-4-5", "claude-opus-5", "gemini-2.0-flash", "gemini-2.5-pro", "gemini-3-flash", "eu.anthropic.claude-sonnet-4-5-v1:0", "anthropic.claude-opus-4-6-v1", "amazon.nova-pro-v1:0"} {
 				target := wire.Target{Model: model, Carries: to.For(model, 0)}
 				put := wire.WithFunctions(r, target.Carries)
 				lost := put.Lost(target.Carries)
@@ -214,7 +226,7 @@ func TestEveryLeafIsCarriedOrTold(t *testing.T) {
 		}
 	}
 	for _, from := range dialects {
-		for _, to := range dialects {
+		for _, to := range targets {
 			if done[pair{from.Endpoint, to.Endpoint}] < 6 {
 				t.Errorf("%s to %s: %d translations", from.Endpoint, to.Endpoint, done[pair{from.Endpoint, to.Endpoint}])
 			}

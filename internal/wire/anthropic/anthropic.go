@@ -137,7 +137,7 @@ func (Dialect) Fault(_ wire.Endpoint, e *fault.Error, requestID string, frame bo
 // Format is how messages are translated.
 func Format() wire.Format {
 	return wire.Format{
-		Endpoint: wire.Messages, Carries: carries, Read: read, Write: write,
+		Endpoint: wire.Messages, Carries: carries, Read: read, Write: write, Follow: Dialect{}.Follow,
 		Decode: func() wire.Decoder { return &decoder{} },
 		Encode: func(a wire.Answering) wire.Encoder { return &encoder{to: a} },
 	}

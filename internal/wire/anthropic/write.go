@@ -41,13 +41,10 @@ func (w *writer) alter(f llm.Feature) {
 
 // write implements wire.Format.Write for messages.
 func write(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
-	w := &writer{Builder: wire.NewBuilder(t.Room()), r: r, target: t, max: defaultMax(t.Model)}
-	if lit := r.Options[llm.MaxTokens]; lit != nil {
-		if n, err := strconv.ParseInt(string(lit), 10, 64); err == nil && n > 0 {
-			w.max = n
-		} else { // no bound, as some clients write it
-			w.alter(llm.MaxTokens)
-		}
+	bound, given := maxOf(r, t.Model)
+	w := &writer{Builder: wire.NewBuilder(t.Room()), r: r, target: t, max: bound}
+	if lit := r.Options[llm.MaxTokens]; lit != nil && !given { // no bound, as some clients write it
+		w.alter(llm.MaxTokens)
 	}
 	w.Open().StrMember("model", t.Model)
 	w.Key("max_tokens").Int(w.max)
@@ -339,6 +336,26 @@ func (w *writer) thinking() (thinks bool) {
 	}
 	w.Close()
 	return thinks
+}
+
+// Thinking writes the members of a messages request that say how much to think, for
+// formats that carry them as they are. It reports whether the model will think, and
+// lists what it could not carry.
+func Thinking(b *wire.Builder, r *llm.Request, t wire.Target) (thinks bool, lost []llm.Use) {
+	only := *r
+	only.Format = llm.Format{}
+	bound, _ := maxOf(r, t.Model)
+	w := &writer{Builder: b, r: &only, target: t, max: bound}
+	thinks = w.thinking()
+	return thinks, w.lost
+}
+
+// maxOf is the bound on an answer, and whether it is the request's own.
+func maxOf(r *llm.Request, model string) (bound int64, given bool) {
+	if n, err := strconv.ParseInt(string(r.Options[llm.MaxTokens]), 10, 64); err == nil && n > 0 {
+		return n, true
+	}
+	return defaultMax(model), false
 }
 
 // think writes the member thinking and returns the effort to write, if any.

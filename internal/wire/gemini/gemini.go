@@ -107,7 +107,7 @@ func detail(w *wire.Builder, typ string) *wire.Builder {
 // Format is how the generation of content is translated.
 func Format() wire.Format {
 	return wire.Format{
-		Endpoint: wire.GenerateContent, Carries: carries, Fit: fit, Read: read, Write: write,
+		Endpoint: wire.GenerateContent, Carries: carries, Fit: fit, Read: read, Write: write, Follow: Dialect{}.Follow,
 		Decode: func() wire.Decoder { return newDecoder() },
 		Encode: func(a wire.Answering) wire.Encoder { return &encoder{to: a} },
 	}

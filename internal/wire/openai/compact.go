@@ -14,7 +14,7 @@ import (
 // stands for the conversation holds it.
 func Compact() wire.Format {
 	return wire.Format{
-		Endpoint: wire.Compact, Carries: responsesCarries, Fit: fit, Read: readCompact, Write: writeResponses,
+		Endpoint: wire.Compact, Carries: responsesCarries, Fit: fit, Read: readCompact, Write: writeResponses, Follow: Dialect{}.Follow,
 		Decode: func() wire.Decoder { return &responsesDecoder{} },
 		Encode: func(a wire.Answering) wire.Encoder { return &compactEncoder{to: a} },
 	}

@@ -127,7 +127,7 @@ func appendOptional(b []byte, s string) []byte {
 // Chat is how chat completions are translated.
 func Chat() wire.Format {
 	return wire.Format{
-		Endpoint: wire.Chat, Carries: chatCarries, Fit: fit, Read: readChat, Write: writeChat,
+		Endpoint: wire.Chat, Carries: chatCarries, Fit: fit, Read: readChat, Write: writeChat, Follow: Dialect{}.Follow,
 		Decode: func() wire.Decoder { return &chatDecoder{} },
 		Encode: func(a wire.Answering) wire.Encoder { return &chatEncoder{to: a, model: a.Model} },
 	}
@@ -136,7 +136,7 @@ func Chat() wire.Format {
 // Responses is how responses are translated.
 func Responses() wire.Format {
 	return wire.Format{
-		Endpoint: wire.Responses, Carries: responsesCarries, Fit: fit, Read: readResponses, Write: writeResponses,
+		Endpoint: wire.Responses, Carries: responsesCarries, Fit: fit, Read: readResponses, Write: writeResponses, Follow: Dialect{}.Follow,
 		Decode: func() wire.Decoder { return &responsesDecoder{} },
 		Encode: func(a wire.Answering) wire.Encoder { return &responsesEncoder{to: a, model: a.Model} },
 	}
