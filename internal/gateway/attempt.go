@@ -182,6 +182,8 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 		a.passError(ctx, resp, watch)
 	case encodedAnswer(resp):
 		a.end(llm.Malformed, fault.New(fault.UpstreamInvalid, "the upstream compressed its answer though it was not asked to"))
+	case x.endpoint.kind == media:
+		a.passMedia(ctx, resp, watch)
 	case x.call.Stream:
 		a.passStream(ctx, resp, watch)
 	default:
@@ -220,9 +222,9 @@ func (a *attempt) edit() {
 	if t := a.exchange.turns; t != nil {
 		a.edits = append(a.edits, t.edits...)
 	}
-	if a.candidate.Model != call.Model {
+	if a.candidate.Model != call.Model || call.Naming == wire.Unnamed {
 		if call.ModelSpan != (wire.Span{}) {
-			a.edits = append(a.edits, wire.Edit{Span: call.ModelSpan, With: record.AppendString(nil, a.candidate.Model)})
+			a.edits = append(a.edits, call.Rename(a.candidate.Model))
 		}
 		for _, at := range call.Repeats {
 			a.edits = append(a.edits, wire.Edit{Span: at, With: record.AppendString(nil, resource(a.candidate.Model))})

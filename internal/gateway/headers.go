@@ -53,9 +53,14 @@ func (x *Exchange) forwardHeader(kind upstream.Kind) http.Header {
 		}
 	}
 	h["Content-Type"] = []string{"application/json"}
+	if x.body.form != nil {
+		h["Content-Type"] = []string{x.body.form.contentType()}
+	}
 	h["Accept"] = []string{"application/json"}
 	if x.call.Stream {
 		h["Accept"] = []string{"text/event-stream"}
+	} else if x.call.Raw {
+		h["Accept"] = []string{"*/*"}
 	}
 	h["User-Agent"] = []string{"sallyport"}
 	h[headerHop] = []string{strings.Join(append(x.hops(), x.gateway.Instance), ",")}

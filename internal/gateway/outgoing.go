@@ -7,6 +7,12 @@ import (
 	"sync/atomic"
 )
 
+// payload is a body that is ready to be sent, as often as it must be.
+type payload interface {
+	Len() int64
+	Reader() io.ReadCloser
+}
+
 // outgoing hands a request body to net/http and notes whether any of it was
 // asked for: before that, nothing can have reached the upstream.
 type outgoing struct {
