@@ -68,7 +68,11 @@ func TestHostileForms(t *testing.T) {
 		}
 	}
 	for _, contentType := range [][]string{
-		nil, {"application/json"}, {"multipart/form-data"}, {"multipart/mixed; boundary=" + testBoundary}, {formType["Content-Type"][0], formType["Content-Type"][0]},
+		nil,
+		{"application/json"},
+		{"multipart/form-data"},
+		{"multipart/mixed; boundary=" + testBoundary},
+		{formType["Content-Type"][0], formType["Content-Type"][0]},
 		{"multipart/form-data; boundary=a; boundary=" + testBoundary},
 	} {
 		c := call{path: "/v1/audio/transcriptions", body: good, header: http.Header{"Content-Type": contentType}}
@@ -135,10 +139,12 @@ func TestSpool(t *testing.T) {
 	const second = identity.Upstream("oa2")
 	var dir string
 	r := mediaRig(t, plan{
-		vendors:  map[identity.Upstream]upstreamtest.Vendor{second: upstreamtest.OpenAI},
-		snapshot: func(s *gateway.Snapshot) { s.Models["ear"] = append(s.Models["ear"], gateway.Target{Upstream: second, Model: "gpt-4o-transcribe"}) },
-		limits:   func(l *gateway.Limits) { l.Body = 32 << 20 },
-		config:   func(c *gateway.Config) { dir = c.Spool },
+		vendors: map[identity.Upstream]upstreamtest.Vendor{second: upstreamtest.OpenAI},
+		snapshot: func(s *gateway.Snapshot) {
+			s.Models["ear"] = append(s.Models["ear"], gateway.Target{Upstream: second, Model: "gpt-4o-transcribe"})
+		},
+		limits: func(l *gateway.Limits) { l.Body = 32 << 20 },
+		config: func(c *gateway.Config) { dir = c.Spool },
 	})
 	for _, chunked := range []bool{false, true} {
 		r.next(t, oa, "status=503 delay=10ms")
