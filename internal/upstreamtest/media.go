@@ -401,7 +401,7 @@ func rerank(x *exchange) (reply, *fault) {
 	words := strings.Fields(q.Query)
 	for i, d := range q.Documents {
 		shared := 0
-		for _, w := range strings.Fields(d) {
+		for w := range strings.FieldsSeq(d) {
 			if slices.Contains(words, w) {
 				shared++
 			}
