@@ -182,11 +182,15 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.parts.Store(p)
 	a.ledger = ledger.New(p.book)
 	instance := strings.ToLower(rand.Text()[:12])
+	spool := a.folder.Path("spool")
+	if err := gateway.PrepareSpool(spool); err != nil {
+		return a, err
+	}
 	a.gateway = gateway.New(gateway.Config{
 		Auth: a.auth, Journal: a.journal, Ledger: a.ledger, Keep: a.keep,
 		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}, upstream.Gemini: gemini.Dialect{}},
 		Formats:  []wire.Format{openai.Chat(), openai.Responses(), openai.Compact(), anthropic.Format(), gemini.Format(), bedrock.Format()},
-		Logger:   a.log, Registerer: a.registry, Instance: instance, TrustProxy: a.config.BehindProxy, SkipHashes: a.skipHashes(),
+		Logger:   a.log, Registerer: a.registry, Instance: instance, Spool: spool, TrustProxy: a.config.BehindProxy, SkipHashes: a.skipHashes(),
 	}, p.snapshot)
 	a.console = a.newConsole()
 	if a.skipHashes() {

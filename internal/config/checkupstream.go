@@ -65,7 +65,11 @@ func (k *checker) given(field string) bool {
 
 // kindEndpoints are the endpoints of each kind that can be served or not.
 var kindEndpoints = map[Kind][]string{
-	OpenAI: {"chat", "responses", "compact", "embeddings"}, Anthropic: {"messages", "count_tokens"},
+	OpenAI: {
+		"chat", "responses", "compact", "embeddings", "images", "image_edits", "image_variations", "speech", "transcriptions",
+		"translations", "moderations", "rerank",
+	},
+	Anthropic: {"messages", "count_tokens"},
 	Azure: {"chat", "responses", "embeddings"},
 }
 

@@ -163,7 +163,7 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 	a.wrote = true // until it is known better
 	resp, err := a.upstream.Do(ctx, upstream.Request{
 		Method: http.MethodPost, Path: path, Query: query,
-		Header: a.forwardHeader(), Body: out, Length: sent.Len(), Sum: sent.Sum,
+		Header: a.forwardHeader(), Body: out, Length: sent.Len(), Sum: sumOf(sent),
 		Endpoint: a.asked(), Model: c.Model, Stream: x.call.Stream,
 	})
 	a.wrote = err == nil || out.touched()
@@ -183,6 +183,8 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 		a.passError(ctx, resp, watch)
 	case encodedAnswer(resp):
 		a.end(llm.Malformed, fault.New(fault.UpstreamInvalid, "the upstream compressed its answer though it was not asked to"))
+	case x.endpoint.kind == media:
+		a.passMedia(ctx, resp, watch)
 	case x.call.Stream:
 		a.passStream(ctx, resp, watch)
 	default:
@@ -225,9 +227,9 @@ func (a *attempt) edit() {
 	if raw {
 		a.edits = append(a.edits, rawEdits(a.exchange.body.bytes, call.Endpoint)...)
 	}
-	if a.candidate.Model != call.Model && !(raw && call.Endpoint == wire.Messages) {
+	if (a.candidate.Model != call.Model || call.Naming == wire.Unnamed) && !(raw && call.Endpoint == wire.Messages) {
 		if call.ModelSpan != (wire.Span{}) {
-			a.edits = append(a.edits, wire.Edit{Span: call.ModelSpan, With: record.AppendString(nil, a.candidate.Model)})
+			a.edits = append(a.edits, call.Rename(a.candidate.Model))
 		}
 		for _, at := range call.Repeats {
 			a.edits = append(a.edits, wire.Edit{Span: at, With: record.AppendString(nil, resource(a.candidate.Model))})

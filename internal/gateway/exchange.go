@@ -19,6 +19,7 @@ import (
 	"sallyport/internal/record"
 	"sallyport/internal/route"
 	"sallyport/internal/wire"
+	"sallyport/internal/wire/openai"
 )
 
 // Exchange is one request and its answer. It is the one struct that travels
@@ -120,11 +121,14 @@ func (x *Exchange) run() error {
 
 // parse reads what the gateway must know of the request and checks the model.
 func (x *Exchange) parse() error {
-	call, err := x.dialect.Parse(x.endpoint.name, x.body.bytes, wire.Limits{Depth: x.snapshot.Limits.Depth})
+	call, err := x.understand()
 	if err != nil {
 		return err
 	}
 	if err := x.addressed(call); err != nil {
+		return err
+	}
+	if err := x.nameModel(call); err != nil {
 		return err
 	}
 	x.call = call
@@ -142,6 +146,14 @@ func (x *Exchange) parse() error {
 	}
 	x.record.Model = call.Model
 	return nil
+}
+
+// understand parses the body.
+func (x *Exchange) understand() (*wire.Call, error) {
+	if x.body.form != nil {
+		return openai.ParseForm(x.endpoint.name, x.body.form.Form)
+	}
+	return x.dialect.Parse(x.endpoint.name, x.body.bytes, wire.Limits{Depth: x.snapshot.Limits.Depth})
 }
 
 // owned are the members of requests that refer to, or make, objects which the
@@ -253,7 +265,7 @@ func (x *Exchange) hold() {
 		return // free by declaration
 	}
 	e := ledger.Estimate{
-		PromptBytes: int64(len(x.body.bytes)), MaxOutput: x.call.MaxOutput, Choices: x.call.Choices, NoOutput: x.endpoint.kind == embed,
+		PromptBytes: x.body.size, MaxOutput: x.call.MaxOutput, Choices: x.call.Choices, NoOutput: x.endpoint.kind == embed,
 	}
 	x.record.Hold = int64(x.gateway.Ledger.Hold(e, targets, x.record.TS))
 }

@@ -35,6 +35,7 @@ type Config struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Instance   string         // random per process; marks requests that passed here
+	Spool      string         // folder for request bodies too large for memory: PrepareSpool
 	TrustProxy []netip.Prefix // peers whose X-Forwarded-For is believed; optional
 
 	// SkipHashes leaves the body commitments out of the records; only benchmarks

@@ -189,7 +189,7 @@ func newRig(t testing.TB, p plan) *rig {
 		Auth: r.auth, Journal: r.journal, Ledger: r.ledger, Keep: credentials.keep,
 		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}, upstream.Gemini: gemini.Dialect{}},
 		Formats:  []wire.Format{openai.Chat(), openai.Responses(), openai.Compact(), anthropic.Format(), gemini.Format(), bedrock.Format()},
-		Logger:   logger, Registerer: r.metrics, Instance: "instance0000",
+		Logger:   logger, Registerer: r.metrics, Instance: "instance0000", Spool: t.TempDir(),
 	}
 	if p.config != nil {
 		p.config(&cfg)

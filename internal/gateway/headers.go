@@ -54,12 +54,17 @@ func (a *attempt) forwardHeader() http.Header {
 		}
 	}
 	h["Content-Type"] = []string{"application/json"}
+	if x.body.form != nil {
+		h["Content-Type"] = []string{x.body.form.contentType()}
+	}
 	h["Accept"] = []string{"application/json"}
 	if x.call.Stream {
 		h["Accept"] = []string{eventStream}
 		if f := a.framing(); f != nil {
 			h["Accept"] = []string{f.MIME}
 		}
+	} else if x.call.Raw {
+		h["Accept"] = []string{"*/*"}
 	}
 	h["User-Agent"] = []string{"sallyport"}
 	h[headerHop] = []string{strings.Join(append(x.hops(), x.gateway.Instance), ",")}

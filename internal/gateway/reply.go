@@ -19,17 +19,18 @@ type reply struct {
 	name    wire.Endpoint
 	id      string
 
-	mu      sync.Mutex
-	begun   bool        // status and header are out
-	ended   bool        // nothing more may be written
-	status  int         // that was written; 0 when none was
-	written int64       // bytes of the body
-	inserts []wire.Edit // what Sallyport added to the upstream's bytes, by offset into them
-	broken  bool        // the client cannot be written to any more
-	beat    *time.Timer // of heartbeats; nil when there are none
-	unread  bool        // the connection may still bring some of the request's body
-	allow   string      // methods that the route accepts, for a request with another
-	array   *array      // turns events into what the client gets; nil when it gets events
+	mu       sync.Mutex
+	begun    bool        // status and header are out
+	ended    bool        // nothing more may be written
+	status   int         // that was written; 0 when none was
+	written  int64       // bytes of the body
+	inserts  []wire.Edit // what Sallyport added to the upstream's bytes, by offset into them
+	broken   bool        // the client cannot be written to any more
+	beat     *time.Timer // of heartbeats; nil when there are none
+	unread   bool        // the connection may still bring some of the request's body
+	allow    string      // methods that the route accepts, for a request with another
+	formless bool        // the answer has no form for errors
+	array    *array      // turns events into what the client gets; nil when it gets events
 }
 
 func newReply(w http.ResponseWriter, r *http.Request, d wire.Dialect, name wire.Endpoint, id string) *reply {
@@ -133,6 +134,10 @@ func (p *reply) fault(e *fault.Error) (frame []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
+		return nil
+	}
+	if p.begun && p.formless {
+		p.ended = true
 		return nil
 	}
 	if p.begun {

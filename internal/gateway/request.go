@@ -63,11 +63,13 @@ func (x *Exchange) takeSlot() (release func(), err error) {
 	return release, nil
 }
 
-// body is a request body in memory, decoded and whole.
+// body is a request body, decoded and whole.
 type body struct {
-	bytes []byte
+	bytes []byte // nil when it is a form that is spooled
+	size  int64
 	sum   [sha256.Size]byte
 	buf   *buffer
+	form  *form // nil for JSON
 }
 
 // buffer is a reusable byte slice.
@@ -81,6 +83,9 @@ const maxPooled = 2 << 20
 
 // free gives the buffer back. Nobody may hold on to the bytes.
 func (b *body) free() {
+	if b != nil && b.form != nil {
+		b.form.spool.close()
+	}
 	if b == nil || b.buf == nil || cap(b.bytes) > maxPooled {
 		return
 	}
@@ -89,10 +94,16 @@ func (b *body) free() {
 	b.bytes, b.buf = nil, nil
 }
 
-// read takes the whole body into memory, within its limits of size and time.
-func (x *Exchange) read() error {
+// read takes the whole body in, within its limits of size and time.
+func (x *Exchange) read() (err error) {
 	r, limit := x.request, x.snapshot.Limits.Body
-	if err := contentType(r.Header.Get("Content-Type")); err != nil {
+	b := &body{}
+	if x.endpoint.form {
+		b.form, err = x.newForm()
+	} else {
+		err = contentType(r.Header.Get("Content-Type"))
+	}
+	if err != nil {
 		return err
 	}
 	if r.ContentLength > limit {
@@ -105,9 +116,13 @@ func (x *Exchange) read() error {
 	if err != nil {
 		return err
 	}
-	buf := buffers.Get().(*buffer)
-	b := &body{buf: buf}
-	b.bytes, err = readAll(buf.b[:0], src, limit, r.ContentLength, decode)
+	b.buf = buffers.Get().(*buffer)
+	b.bytes = b.buf.b[:0]
+	if b.form != nil {
+		err = x.takeForm(b, src, limit, r.ContentLength, decode)
+	} else {
+		err = x.takeJSON(b, src, limit, r.ContentLength, decode)
+	}
 	if err == nil && decode != nil {
 		err = decode.atEnd()
 	}
@@ -118,12 +133,21 @@ func (x *Exchange) read() error {
 	}
 	x.reply.unread = false
 	_ = x.reply.readBy(time.Time{})
-	x.record.InBytes = int64(len(b.bytes))
+	x.record.InBytes = b.size
 	if !x.gateway.SkipHashes {
-		b.sum = sha256.Sum256(b.bytes)
 		x.record.Req = hex.EncodeToString(b.sum[:])
 	}
 	return nil
+}
+
+// takeJSON reads a body into memory.
+func (x *Exchange) takeJSON(b *body, src io.Reader, limit, hint int64, encoded *counter) (err error) {
+	b.bytes, err = readAll(b.bytes, src, limit, hint, encoded)
+	b.size = int64(len(b.bytes))
+	if err == nil && !x.gateway.SkipHashes {
+		b.sum = sha256.Sum256(b.bytes)
+	}
+	return err
 }
 
 func contentType(v string) error {
@@ -235,6 +259,9 @@ func readAll(b []byte, src io.Reader, limit, hint int64, encoded *counter) ([]by
 }
 
 func readFault(err error, limit int64) error {
+	if known, ok := errors.AsType[*fault.Error](err); ok {
+		return known
+	}
 	switch {
 	case errors.Is(err, errTooLarge):
 		return fault.Newf(fault.TooLarge, "the request body exceeds %d bytes", limit)

@@ -20,6 +20,7 @@ const (
 	generate routeKind = iota // scanned, decided, recorded, priced
 	embed                     // as generate; the answer is never a stream
 	count                     // as generate; free by declaration
+	media                     // as generate; never translated, and the answer may be no JSON
 	local                     // answered by Sallyport itself: authenticated, not recorded
 	socketed                  // a WebSocket: a loop of generate
 	kept                      // as local: what Sallyport keeps for the project
@@ -33,6 +34,7 @@ type endpoint struct {
 	method  string
 	path    string // below /v1 and below /
 	forward string // below an upstream's base URL; {model} stands for the model
+	form    bool   // the body is multipart/form-data
 	address        // what the path says besides; zero where the body says it
 }
 
@@ -66,6 +68,7 @@ func (g *Gateway) routes(as *identity.Principal) http.Handler {
 		}
 	}
 	g.googleRoutes(mux, byPattern, as)
+	g.mediaRoutes(mux, byPattern, as)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if g.Ready() != nil {
@@ -144,6 +147,9 @@ func (g *Gateway) handle(e endpoint, as *identity.Principal) http.Handler {
 			x.serveSocket(as)
 		default:
 			x.serve()
+		}
+		if x.reply.torn() {
+			panic(http.ErrAbortHandler) // net/http's documented way to abort a response
 		}
 	})
 }

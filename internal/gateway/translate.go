@@ -323,10 +323,12 @@ func (a *attempt) framing() *wire.Framing {
 }
 
 // outgoing is what an attempt sends, and where to.
-func (a *attempt) outgoing() (body *wire.Spliced, path, query string, err error) {
+func (a *attempt) outgoing() (body payload, path, query string, err error) {
 	x := a.exchange
 	path, query = x.endpoint.forward, x.request.URL.RawQuery
-	if t := a.translation; t != nil {
+	if f := x.body.form; f != nil && f.spool != nil {
+		body = spooled{f.spool, a.edits}
+	} else if t := a.translation; t != nil {
 		body, err = wire.Splice(t.body, nil)
 		path, query = t.path, ""
 		if a.upstream.Family() == upstream.Gemini && x.call.Stream {

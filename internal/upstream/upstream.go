@@ -172,7 +172,7 @@ type Request struct {
 	Stream   bool
 
 	// Sum is the SHA-256 of the body, for kinds that sign it; nil without a body.
-	Sum func() [sha256.Size]byte
+	Sum func() ([sha256.Size]byte, error)
 }
 
 // Do sends one request, exactly once. Credential, Host and length are set here.

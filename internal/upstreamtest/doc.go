@@ -21,7 +21,9 @@
 //   - a tool is called when tool_choice forces it, or when the last user text
 //     names it and no tool result follows; its arguments are filled from its
 //     JSON Schema and carry the digest;
-//   - embeddings are unit vectors drawn from the SHA-256 of each input.
+//   - embeddings are unit vectors drawn from the SHA-256 of each input;
+//   - pictures and sounds are bytes drawn from the SHA-256 of what they are made of
+//     (Media), what is heard in a file is its SHA-256 (Transcript).
 //
 // Expect computes the same answer without a server.
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +20,9 @@ func routeOpenAI(x *exchange) (reply, *fault) {
 		"chat/completions": chat, "responses": responses, "embeddings": embeddings,
 	}
 	handle, post := routes[path]
+	if media, ok := mediaRoutes[path]; ok {
+		handle, post = media, true
+	}
 	id, one := strings.CutPrefix(path, "models/")
 	method := http.MethodPost
 	switch {
@@ -42,7 +46,7 @@ func routeOpenAI(x *exchange) (reply, *fault) {
 		}
 	}
 	if post {
-		if f := openAIContentType(x.r.Header.Get("Content-Type")); f != nil {
+		if f := openAIContentType(x.r.Header.Get("Content-Type"), slices.Contains(formRoutes, path)); f != nil {
 			return reply{}, f
 		}
 	}
@@ -76,12 +80,16 @@ func mask(key string) string {
 	return key[:3] + strings.Repeat("*", len(key)-7) + key[len(key)-4:]
 }
 
-func openAIContentType(got string) *fault {
-	if t, _, err := mime.ParseMediaType(got); err == nil && t == "application/json" {
+func openAIContentType(got string, form bool) *fault {
+	want := "application/json"
+	if form {
+		want = "multipart/form-data"
+	}
+	if t, _, err := mime.ParseMediaType(got); err == nil && t == want {
 		return nil
 	}
-	f := badRequest("", fmt.Sprintf("Unsupported content type: '%s'. This API method only accepts 'application/json' requests, "+
-		"but you specified the header 'Content-Type: %s'. Please try again with a supported content type.", got, got))
+	f := badRequest("", fmt.Sprintf("Unsupported content type: '%s'. This API method only accepts '%s' requests, "+
+		"but you specified the header 'Content-Type: %s'. Please try again with a supported content type.", got, want, got))
 	f.kind = "unsupported_content_type"
 	return f
 }

@@ -57,6 +57,12 @@ func DefaultModels(v Vendor) []Model {
 		{ID: "gpt-5-mini", Declared: "gpt-5-mini-2025-08-07"},
 		{ID: "gpt-4o-mini", Declared: "gpt-4o-mini-2024-07-18"},
 		{ID: "text-embedding-3-small"},
+		{ID: "gpt-image-1"},
+		{ID: "gpt-4o-mini-tts"},
+		{ID: "gpt-4o-transcribe"},
+		{ID: "whisper-1"},
+		{ID: "omni-moderation-latest"},
+		{ID: "rerank-v3.5"},
 	}
 }
 

@@ -22,10 +22,18 @@ const (
 	CountTokens Endpoint = "count_tokens" // Anthropic POST /v1/messages/count_tokens
 	Models      Endpoint = "models"       // GET /v1/models and /v1/models/{id}
 
-	GenerateContent Endpoint = "generate_content" // Google POST /v1beta/models/{model}:generateContent and :streamGenerateContent
-	CountContent    Endpoint = "count_content"    // Google POST /v1beta/models/{model}:countTokens
-	EmbedContent    Endpoint = "embed_content"    // Google POST /v1beta/models/{model}:embedContent
+	Images          Endpoint = "images"           // OpenAI POST /v1/images/generations
+	ImageEdits      Endpoint = "image_edits"      // OpenAI POST /v1/images/edits, a form
+	ImageVariations Endpoint = "image_variations" // OpenAI POST /v1/images/variations, a form
+	Speech          Endpoint = "speech"           // OpenAI POST /v1/audio/speech; the answer is audio
+	Transcriptions  Endpoint = "transcriptions"   // OpenAI POST /v1/audio/transcriptions, a form
+	Translations    Endpoint = "translations"     // OpenAI POST /v1/audio/translations, a form
+	Moderations     Endpoint = "moderations"      // OpenAI POST /v1/moderations
+	Rerank          Endpoint = "rerank"           // Cohere POST /v1/rerank and /v2/rerank
 
+	GenerateContent    Endpoint = "generate_content"     // Google POST /v1beta/models/{model}:generateContent and :streamGenerateContent
+	CountContent       Endpoint = "count_content"        // Google POST /v1beta/models/{model}:countTokens
+	EmbedContent       Endpoint = "embed_content"        // Google POST /v1beta/models/{model}:embedContent
 	BatchEmbedContents Endpoint = "batch_embed_contents" // Google POST /v1beta/models/{model}:batchEmbedContents
 
 	// Converse is of upstreams only.
@@ -47,13 +55,39 @@ type Edit struct {
 type Call struct {
 	Endpoint   Endpoint
 	Model      string // decoded model name, as the client wrote it
-	ModelSpan  Span   // the JSON string value including its quotes; zero where the path names the model
+	ModelSpan  Span   // where it stands, in the form that Naming says; zero where the path names the model
+	Naming     Naming
 	Repeats    []Span // string values of the body that repeat, as models/NAME, the model that the path names
 	Stream     bool
 	MaxOutput  int64 // the client's bound on generated tokens of one choice; 0 when it gave none
 	Choices    int64 // how many answers it asked for; at least 1
 	UsageAsked bool  // the client itself asked for usage in the stream
+	Raw        bool  // the answer is no JSON, unless it is a stream or an error
 	UsageEdit  *Edit // what makes the upstream report usage in the stream; nil when not applicable or already asked
+}
+
+// Naming is how a body names its model.
+type Naming uint8
+
+// The ways to name it.
+const (
+	NamedInJSON Naming = iota // by a JSON string, of which ModelSpan includes the quotes
+	NamedInForm               // by a field, of which ModelSpan is the content
+	Unnamed                   // not at all: ModelSpan is empty, where a first member can be inserted
+)
+
+// Rename is the edit that makes the body name another model.
+func (c *Call) Rename(model string) Edit {
+	e := Edit{Span: c.ModelSpan}
+	switch c.Naming {
+	case NamedInForm:
+		e.With = []byte(model)
+	case Unnamed:
+		e.With = append(AppendString([]byte(`"model":`), model), ',')
+	default:
+		e.With = AppendString(nil, model)
+	}
+	return e
 }
 
 // Limits bound what a parser accepts.

@@ -62,16 +62,6 @@ func (s *Spliced) Append(dst []byte) []byte {
 	return dst
 }
 
-// Sum is the SHA-256 of the edited body.
-func (s *Spliced) Sum() (sum [sha256.Size]byte) {
-	h := sha256.New()
-	for i := range 2*len(s.edits) + 1 {
-		h.Write(s.segment(i))
-	}
-	h.Sum(sum[:0])
-	return sum
-}
-
 // Reader returns a fresh reader of the edited body. It implements io.WriterTo.
 func (s *Spliced) Reader() io.ReadCloser { return &splicedReader{s: s} }
 

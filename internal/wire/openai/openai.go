@@ -1,5 +1,6 @@
 // Package openai is the dialect of the OpenAI API and of the many servers that
-// are compatible with it: chat completions, responses and embeddings.
+// are compatible with it: chat completions, responses, embeddings, images, audio and
+// moderations, and Cohere's rerank, which such servers have taken over.
 //
 // What it reads follows the published API reference and the official SDKs for
 // Python (openai 3.54) and Node (openai 7.57 and 6.49), whose sources decide what
@@ -24,6 +25,8 @@ func (Dialect) Follow(call *wire.Call) wire.Follower {
 		return &responses{}
 	case wire.Embeddings:
 		return &embeddings{}
+	case wire.Images, wire.ImageEdits, wire.ImageVariations, wire.Speech, wire.Transcriptions, wire.Translations, wire.Moderations, wire.Rerank:
+		return newMedia(call)
 	}
 	return &chat{asked: max(call.Choices, 1)}
 }

@@ -46,7 +46,7 @@ type request struct {
 
 func (r *request) lit(member int) []byte { return r.at[member].Of(r.body) }
 
-// Parse reads the body of a chat, responses or embeddings request. Members that
+// Parse reads the JSON body of a request. Members that
 // nothing here depends on are left for the upstream to judge.
 func (Dialect) Parse(ep wire.Endpoint, body []byte, lim wire.Limits) (*wire.Call, error) {
 	r := request{body: body}
@@ -56,7 +56,9 @@ func (Dialect) Parse(ep wire.Endpoint, body []byte, lim wire.Limits) (*wire.Call
 	p := &parsed{call: wire.Call{Endpoint: ep, ModelSpan: r.at[model], Choices: 1}}
 	c := &p.call
 	var err error
-	if c.Model, err = wire.ModelName(r.lit(model)); err != nil {
+	if ep == wire.Moderations && wire.KindOf(r.lit(model)) == wire.Absent {
+		r.unnamed(c)
+	} else if c.Model, err = wire.ModelName(r.lit(model)); err != nil {
 		return nil, err
 	}
 	if c.Stream, err = wire.Flag(r.lit(stream), "/stream"); err != nil {
@@ -75,6 +77,8 @@ func (Dialect) Parse(ep wire.Endpoint, body []byte, lim wire.Limits) (*wire.Call
 		if k := wire.KindOf(r.lit(input)); k == wire.Absent || k == wire.Null {
 			err = wire.Refuse("/input", "the request has no input")
 		}
+	case wire.Images, wire.Speech, wire.Moderations, wire.Rerank:
+		err = r.media(c)
 	default:
 		err = fault.Wrap(fault.Internal, "", fmt.Errorf("endpoint %q of the openai dialect takes no body", ep))
 	}
