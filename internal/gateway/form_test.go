@@ -282,6 +282,42 @@ func TestSpoolIsSealed(t *testing.T) {
 	}
 }
 
+// TestSpoolIsChanged: what somebody wrote into a spooled body is not sent on.
+func TestSpoolIsChanged(t *testing.T) {
+	const second = identity.Upstream("oa2")
+	var dir string
+	r := mediaRig(t, plan{
+		vendors: map[identity.Upstream]upstreamtest.Vendor{second: upstreamtest.OpenAI},
+		snapshot: func(s *gateway.Snapshot) {
+			s.Models["ear"] = append(s.Models["ear"], gateway.Target{Upstream: second, Model: "gpt-4o-transcribe"})
+		},
+		limits: func(l *gateway.Limits) { l.Body = 32 << 20 },
+		config: func(c *gateway.Config) { dir = c.Spool },
+	})
+	r.next(t, oa, "status=503 delay=1s")
+	changed := make(chan error, 1)
+	go func() {
+		_, err := r.ups[oa].Journal().Wait(t.Context(), 1)
+		for _, path := range openSpools(t, dir) {
+			f, openErr := os.OpenFile(path, os.O_WRONLY, 0)
+			if err = openErr; err == nil {
+				_, err = f.WriteAt([]byte{0}, 9<<20)
+				f.Close()
+			}
+		}
+		changed <- err
+	}()
+	body := formOf(part{"file", "a", strings.Repeat("x", 10<<20)}, part{"model", "", "ear"})
+	got := r.do(t, call{path: "/v1/audio/transcriptions", body: body, header: formType})
+	if err := <-changed; err != nil {
+		t.Fatal(err)
+	}
+	formatNamed("chat").isFault(t, got, fault.UpstreamFailed)
+	if o := r.outcome(t, got); len(o.Attempts) != 2 || o.State == string(llm.Complete) {
+		t.Errorf("record %+v", *o)
+	}
+}
+
 // waitSpool waits until the one spooled body has at least n bytes, or, for 0, until
 // there is none, and returns what the disk holds of it.
 func waitSpool(t *testing.T, dir string, n int64) []byte {

@@ -302,6 +302,10 @@ func TestMediaBroken(t *testing.T) {
 				t.Errorf("%s %s: no error frame: %.300s", m.name, knobs, got.body)
 			case m.raw && got.err == nil:
 				t.Errorf("%s %s: %d bytes look whole", m.name, knobs, len(got.body))
+			case m.raw && m.ep == wire.Speech && !strings.Contains(knobs, "reset"):
+				came := upstreamtest.Media("hello [["+frames+" "+knobs+"]]", 30_000)
+				commits(t, "answer", o.Answer, came, nil)
+				commits(t, "returned", o.Returned, came, []wire.Edit{{Span: wire.Span{Start: len(got.body), End: len(came)}}})
 			}
 		}
 	}
