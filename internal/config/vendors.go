@@ -44,12 +44,13 @@ var moreHosts = map[string]string{
 	"api.together.ai": "together", "api.cerebras.ai": "cerebras", "api.cohere.com": "cohere", "api.cohere.ai": "cohere",
 	"api.fireworks.ai": "fireworks", "api.minimax.io": "minimax", "api.moonshot.ai": "moonshotai",
 	"api.voyageai.com": "voyageai", "api.z.ai": "zai", "aiplatform.googleapis.com": "google",
+	"aiplatform.eu.rep.googleapis.com": "google", "aiplatform.us.rep.googleapis.com": "google",
 }
 
 // cloudHosts end the host names of what operators have in clouds.
 var cloudHosts = map[string]string{
 	".openai.azure.com": "azure", ".services.ai.azure.com": "azure", ".cognitiveservices.azure.com": "azure",
-	"-aiplatform.googleapis.com": "google", ".aiplatform.googleapis.com": "google",
+	"-aiplatform.googleapis.com": "google",
 }
 
 // officialProvider is the provider whose official API a host serves, or nothing.

@@ -168,3 +168,34 @@ func TestAzureHidesCredentials(t *testing.T) {
 		}
 	}
 }
+
+// TestAzureFilterFrames: the frames that only Azure sends, about its filters before
+// and after the answer, go through to clients of the same format and hurt no other.
+func TestAzureFilterFrames(t *testing.T) {
+	const (
+		before = `data: {"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}}}]}` + "\n\n"
+		text   = `data: {"choices":[{"content_filter_results":{},"delta":{"content":"Hi","role":"assistant"},"finish_reason":null,"index":0,"logprobs":null}],"created":1,"id":"chatcmpl-1","model":"gpt-4o","object":"chat.completion.chunk","usage":null}` + "\n\n"
+		after  = `data: {"choices":[{"content_filter_offsets":{"check_offset":1,"start_offset":1,"end_offset":3},"content_filter_results":{},"finish_reason":null,"index":0}],"created":0,"id":"","model":"","object":""}` + "\n\n"
+		stop   = `data: {"choices":[{"delta":{},"finish_reason":"stop","index":0}],"created":1,"id":"chatcmpl-1","model":"gpt-4o","object":"chat.completion.chunk","usage":null}` + "\n\n"
+		usage  = `data: {"choices":[],"created":1,"id":"chatcmpl-1","model":"gpt-4o","object":"chat.completion.chunk","usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}` + "\n\n"
+		done   = "data: [DONE]\n\n"
+	)
+	r := newRig(t, plan{})
+	r.withCloud(t, upstream.Config{Kind: upstream.Azure, AddUsage: true}, "gpt-4o", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, before+text+after+stop+usage+done)
+	}))
+	f := formatNamed("chat stream")
+	got := r.do(t, call{path: f.path, body: f.body(cloud, "hello")})
+	if want := before + text + after + stop + done; string(got.body) != want {
+		t.Errorf("got %s", cmp.Diff(want, string(got.body)))
+	}
+	if o := r.outcome(t, got); o.State != string(llm.Complete) || o.AnswerID != "chatcmpl-1" || o.Declared != "gpt-4o" || o.Usage != string(llm.UsageClaimed) {
+		t.Errorf("%+v", o)
+	}
+	f = formatNamed("messages stream")
+	got = r.do(t, call{path: f.path, body: f.body(cloud, "hello")})
+	if a := readers[wire.Messages][1](t, got.body); a.Text != "Hi" || a.Finish != "end" || a.Prompt != 3 || a.Output != 2 {
+		t.Errorf("%+v of %s", a, got.body)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"path"
 	"slices"
 
-	"sallyport/internal/llm"
 	"sallyport/internal/wire"
 )
 
@@ -29,18 +28,13 @@ var kinds = map[Kind]struct {
 	family   Kind            // whose formats it has; empty where the publisher decides
 	official string          // the host of the vendor whose API it is; empty where nobody else serves it
 	serves   []wire.Endpoint // of its family's API; nil for all
-	lacks    llm.Features    // of what its family's formats can express
 }{
-	OpenAI:    {OpenAI, "api.openai.com", nil, 0},
-	Anthropic: {Anthropic, "api.anthropic.com", nil, 0},
-	Gemini:    {Gemini, "generativelanguage.googleapis.com", nil, 0},
-	Azure:     {OpenAI, "", []wire.Endpoint{wire.Chat, wire.Responses, wire.Embeddings}, 0},
-	Vertex: {
-		"", "",
-		[]wire.Endpoint{wire.GenerateContent, wire.CountContent, wire.Messages, wire.CountTokens},
-		llm.Set(llm.ServiceTier), // told in a header there
-	},
-	Bedrock: {Bedrock, "", []wire.Endpoint{wire.Converse}, 0},
+	OpenAI:    {OpenAI, "api.openai.com", nil},
+	Anthropic: {Anthropic, "api.anthropic.com", nil},
+	Gemini:    {Gemini, "generativelanguage.googleapis.com", nil},
+	Azure:     {OpenAI, "", []wire.Endpoint{wire.Chat, wire.Responses, wire.Embeddings}},
+	Vertex:    {"", "", []wire.Endpoint{wire.GenerateContent, wire.CountContent, wire.Messages, wire.CountTokens}},
+	Bedrock:   {Bedrock, "", []wire.Endpoint{wire.Converse}},
 }
 
 // publishers are the families of those who publish models in Google Cloud.

@@ -88,7 +88,6 @@ func New(cfg Config) (*Upstream, error) {
 	if u.Family() == "" {
 		return nil, fmt.Errorf("upstream %s: base_url does not end with /publishers/google or /publishers/anthropic", cfg.Name)
 	}
-	u.Lacks |= kinds[cfg.Kind].lacks
 	if cfg.Kind != Vertex { // whose key is a file, and never sent
 		u.watch(cfg.Key)
 	}
