@@ -58,7 +58,8 @@ func (k *checker) upstream(field string, u *Upstream) {
 
 // kindEndpoints are the endpoints of each kind that can be served or not.
 var kindEndpoints = map[Kind][]string{
-	OpenAI: {"chat", "responses", "compact", "embeddings"}, Anthropic: {"messages", "count_tokens"},
+	OpenAI:    {"chat", "responses", "compact", "embeddings", "files", "batches", "conversations", "vector_stores", "stored_responses"},
+	Anthropic: {"messages", "count_tokens", "files", "message_batches"},
 }
 
 // endpoint checks the form of a URL. No text of the URL is shown: it may hold a

@@ -178,7 +178,7 @@ func TestUnknownRoutes(t *testing.T) {
 		{"POST", "/v1/chat/completions/", fault.NotFound},
 		{"POST", "/v1/chat", fault.NotFound},
 		{"POST", "/", fault.NotFound},
-		{"POST", "/v1/files", fault.NotFound},
+		{"POST", "/v1/uploads", fault.NotFound},
 		{"POST", "/v1/v1/chat/completions", fault.NotFound},
 		{"POST", "//v1/chat/completions", fault.NotFound},
 		{"POST", "/v1//chat/completions", fault.NotFound},

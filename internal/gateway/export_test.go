@@ -3,6 +3,8 @@ package gateway
 import (
 	"net/http"
 	"net/netip"
+
+	"sallyport/internal/upstream"
 )
 
 // Route is one row of the route table, for tests that walk it.
@@ -27,6 +29,29 @@ func Routes() []Route {
 	}
 	return all
 }
+
+// ObjectRoutes are the routes of objects that an upstream keeps, below /v1. Those
+// that two APIs share are there once for each.
+func ObjectRoutes() (all []ObjectRoute) {
+	for _, e := range objectTable {
+		all = append(all, ObjectRoute{Route{string(e.name), e.method, "/v1" + e.path}, string(e.sort), e.act == lists, e.act == removes, e.speaks})
+		if e.shared {
+			all = append(all, ObjectRoute{Route{string(e.name), e.method, "/v1" + e.path}, string(e.sort), e.act == lists, e.act == removes, upstream.Anthropic})
+		}
+	}
+	return all
+}
+
+// ObjectRoute is a route about objects.
+type ObjectRoute struct {
+	Route
+	Sort           string
+	Lists, Removes bool
+	Speaks         upstream.Kind
+}
+
+// MaxObject bounds one file.
+const MaxObject = maxObject
 
 // Source is the address that failures of a request are throttled by.
 func (g *Gateway) Source(r *http.Request) netip.Addr { return g.source(r) }

@@ -99,6 +99,14 @@ func (p *reply) stream(status int, b []byte) bool {
 	return p.write(p.array.elements(b)) && p.flush()
 }
 
+// piece writes a part of an answer that is no stream of events.
+func (p *reply) piece(status int, b []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.begin(status)
+	return p.write(b)
+}
+
 func (p *reply) streamHeader() {
 	h := p.w.Header()
 	h["Content-Type"] = []string{"text/event-stream; charset=utf-8"}

@@ -23,6 +23,7 @@ const (
 	local                     // answered by Sallyport itself: authenticated, not recorded
 	socketed                  // a WebSocket: a loop of generate
 	kept                      // as local: what Sallyport keeps for the project
+	object                    // recorded, passed on: what an upstream keeps for the project
 )
 
 // endpoint is one row of the route table.
@@ -34,6 +35,7 @@ type endpoint struct {
 	path    string // below /v1 and below /
 	forward string // below an upstream's base URL; {model} stands for the model
 	address        // what the path says besides; zero where the body says it
+	stored         // of kind object: what the route does
 }
 
 // table lists every route of the data plane once; each is served with and
@@ -66,6 +68,7 @@ func (g *Gateway) routes(as *identity.Principal) http.Handler {
 		}
 	}
 	g.googleRoutes(mux, byPattern, as)
+	g.objectRoutes(mux, byPattern, as)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if g.Ready() != nil {
@@ -81,7 +84,7 @@ func (g *Gateway) routes(as *identity.Principal) http.Handler {
 			other.Method = method
 			_, pattern := mux.Handler(&other)
 			if known, ok := byPattern[pattern]; ok {
-				e, allow = known, strings.TrimPrefix(allow+", "+method, ", ")
+				e, allow = known.of(r), strings.TrimPrefix(allow+", "+method, ", ")
 			}
 		}
 		if allow == "" {
@@ -140,6 +143,8 @@ func (g *Gateway) handle(e endpoint, as *identity.Principal) http.Handler {
 			x.listModels()
 		case kept:
 			x.serveKept()
+		case object:
+			x.serveObject()
 		case socketed:
 			x.serveSocket(as)
 		default:

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"sallyport/internal/fault"
-	"sallyport/internal/identity"
 	"sallyport/internal/keep"
 	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
@@ -30,18 +29,17 @@ type turn struct {
 
 // recollection is what a request of the Responses API refers to and leaves behind.
 type recollection struct {
-	previous string            // the response that it names
-	chain    []byte            // what was said before, as elements of a JSON array
-	own      []byte            // what is new, as elements
-	edits    []wire.Edit       // that put the one in front of the other
-	whole    []byte            // the body with the edits, once it was needed
-	pinned   identity.Upstream // that keeps what the request refers to; empty when any will do
-	store    bool              // the client wants the response kept
+	previous string      // the response that it names
+	chain    []byte      // what was said before, as elements of a JSON array
+	own      []byte      // what is new, as elements
+	edits    []wire.Edit // that put the one in front of the other
+	whole    []byte      // the body with the edits, once it was needed
+	store    bool        // the client wants the response kept
 }
 
 // references are the members of a responses request that matter here. The
 // variants of their names are refused as well.
-var references = wire.NewGuard("previous_response_id", "store", "input")
+var references = wire.NewGuard("previous_response_id", "store", "input", "conversation")
 
 // recall finds out what a request of the Responses API refers to.
 func (x *Exchange) recall() error {
@@ -49,7 +47,7 @@ func (x *Exchange) recall() error {
 		return nil
 	}
 	b := x.body.bytes
-	var at [3]wire.Span
+	var at [4]wire.Span
 	top := wire.Span{Start: bytes.IndexByte(b, '{'), End: len(b)}
 	if err := wire.Lookup(b, top, references, at[:]); err != nil {
 		return err
@@ -90,8 +88,10 @@ func (x *Exchange) continueFrom(id string, previous, input wire.Span) error {
 		if errors.Is(err, keep.ErrNotFound) {
 			return notKept(id)
 		}
-		x.turns.pinned = at
-		return err
+		if err != nil {
+			return err
+		}
+		return x.pin(at, "/previous_response_id")
 	}
 	x.turns.chain = t.items
 	x.turns.edits = x.prepend(previous, input)

@@ -39,6 +39,7 @@ const (
 	VectorStore  Kind = "vector_store"
 	CachedText   Kind = "cached_content"
 	Upload       Kind = "upload"
+	Container    Kind = "container"
 )
 
 // Config is what a Keep is made of. All fields are required.

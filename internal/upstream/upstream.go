@@ -145,12 +145,19 @@ var official = map[Kind]string{
 }
 
 // Serves reports whether the upstream serves an endpoint of its API. Without a list
-// it serves all; but compactions only their inventor does.
+// it serves all; but what hardly any other server has only its inventor does.
 func (u *Upstream) Serves(ep wire.Endpoint) bool {
 	if u.Endpoints == nil {
-		return ep != wire.Compact || u.Official()
+		return !rare[ep] || u.Official()
 	}
 	return slices.Contains(u.Endpoints, ep)
+}
+
+// rare are the endpoints that hardly anybody but the vendor serves: compactions,
+// and what has to be kept.
+var rare = map[wire.Endpoint]bool{
+	wire.Compact: true, wire.Files: true, wire.Batches: true, wire.Conversations: true, wire.VectorStores: true,
+	wire.StoredResponses: true, wire.MessageBatches: true,
 }
 
 // Close closes idle connections; running requests go on.
