@@ -55,7 +55,8 @@ func (d *adoption) own(sort keep.Kind, id string) error {
 }
 
 // told makes what an object of the project tells its own as well: the files that a
-// batch has written.
+// batch has written. Where its results are is told without the vendor's host:
+// clients would go there, with a key that is not meant for it.
 func (d *adoption) told(v wire.Value) ([]wire.Edit, error) {
 	if d.exchange.endpoint.sort != keep.Batch {
 		return nil, nil
@@ -67,6 +68,9 @@ func (d *adoption) told(v wire.Value) ([]wire.Edit, error) {
 				return nil, err
 			}
 		}
+	}
+	if at := f.Take("results_url"); at.Given() {
+		return []wire.Edit{{Span: at.Span, With: wire.Quote("/v1/messages/batches/" + f.Take("id").String() + "/results")}}, nil
 	}
 	return nil, nil
 }

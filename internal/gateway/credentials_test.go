@@ -187,7 +187,7 @@ func TestUnknownRoutes(t *testing.T) {
 		{"POST", "/v1/chat%2Fcompletions", fault.NotFound},
 		{"POST", "/V1/Chat/Completions", fault.NotFound},
 		{"GET", "//v1/models", fault.NotFound},
-		{"POST", "/v1/messages/batches", fault.NotFound},
+		{"POST", "/v1/messages/threads", fault.NotFound},
 		{"GET", "/messages/count_tokens/", fault.NotFound},
 		{"GET", "/v1/chat/completions", fault.MethodNotAllowed},
 		{"DELETE", "/v1/responses", fault.MethodNotAllowed},

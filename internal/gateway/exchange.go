@@ -39,6 +39,7 @@ type Exchange struct {
 	turns      *recollection     // of a request of the Responses API
 	pinned     identity.Upstream // that keeps what the request refers to; empty when any will do
 	upload     *upload           // a body that is passed on as it comes; nil for others
+	asks       []asked           // the models that a batch asks
 	torn       bool              // the answer broke off in a form that has no words for it
 	session    *session          // of a connection of many requests; nil for others
 	array      bool              // a stream is to reach the client as one JSON array

@@ -24,7 +24,7 @@ var sorts = map[string]keep.Kind{
 var opaque = map[string]bool{
 	"parameters": true, "inputschema": true, "schema": true, "outputschema": true, "responseschema": true,
 	"parametersjsonschema": true, "responsejsonschema": true, "args": true, "arguments": true, "response": true,
-	"metadata": true, "annotations": true, "citations": true,
+	"metadata": true, "attributes": true, "annotations": true, "citations": true,
 }
 
 // maxMentions bounds how many objects one request may name.

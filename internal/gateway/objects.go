@@ -57,6 +57,36 @@ var objectTable = rows(
 	of(upstream.OpenAI, wire.Batches, "GET /batches", stored{sort: keep.Batch, act: lists}),
 	of(upstream.OpenAI, wire.Batches, "GET /batches/{id}", stored{sort: keep.Batch, act: uses}),
 	of(upstream.OpenAI, wire.Batches, "POST /batches/{id}/cancel", stored{sort: keep.Batch, act: uses}),
+
+	of(upstream.Anthropic, wire.MessageBatches, "POST /messages/batches", stored{sort: keep.Batch, act: makes, bills: true}),
+	of(upstream.Anthropic, wire.MessageBatches, "GET /messages/batches", stored{sort: keep.Batch, act: lists}),
+	of(upstream.Anthropic, wire.MessageBatches, "GET /messages/batches/{id}", stored{sort: keep.Batch, act: uses}),
+	of(upstream.Anthropic, wire.MessageBatches, "DELETE /messages/batches/{id}", stored{sort: keep.Batch, act: removes}),
+	of(upstream.Anthropic, wire.MessageBatches, "POST /messages/batches/{id}/cancel", stored{sort: keep.Batch, act: uses}),
+	of(upstream.Anthropic, wire.MessageBatches, "GET /messages/batches/{id}/results", stored{sort: keep.Batch, act: reads}),
+
+	of(upstream.OpenAI, wire.Conversations, "POST /conversations", stored{sort: keep.Conversation, act: makes}),
+	of(upstream.OpenAI, wire.Conversations, "GET /conversations/{id}", stored{sort: keep.Conversation, act: uses}),
+	of(upstream.OpenAI, wire.Conversations, "POST /conversations/{id}", stored{sort: keep.Conversation, act: uses}),
+	of(upstream.OpenAI, wire.Conversations, "DELETE /conversations/{id}", stored{sort: keep.Conversation, act: removes}),
+	of(upstream.OpenAI, wire.Conversations, "GET /conversations/{id}/items", stored{sort: keep.Conversation, act: uses}),
+	of(upstream.OpenAI, wire.Conversations, "POST /conversations/{id}/items", stored{sort: keep.Conversation, act: uses}),
+	of(upstream.OpenAI, wire.Conversations, "GET /conversations/{id}/items/{item}", stored{sort: keep.Conversation, act: uses}),
+	of(upstream.OpenAI, wire.Conversations, "DELETE /conversations/{id}/items/{item}", stored{sort: keep.Conversation, act: uses}),
+
+	of(upstream.OpenAI, wire.StoredResponses, "POST /responses/{id}/cancel", stored{sort: keep.Response, act: uses}),
+
+	of(upstream.OpenAI, wire.VectorStores, "POST /vector_stores", stored{sort: keep.VectorStore, act: makes, bills: true}),
+	of(upstream.OpenAI, wire.VectorStores, "GET /vector_stores", stored{sort: keep.VectorStore, act: lists}),
+	of(upstream.OpenAI, wire.VectorStores, "GET /vector_stores/{id}", stored{sort: keep.VectorStore, act: uses}),
+	of(upstream.OpenAI, wire.VectorStores, "POST /vector_stores/{id}", stored{sort: keep.VectorStore, act: uses}),
+	of(upstream.OpenAI, wire.VectorStores, "DELETE /vector_stores/{id}", stored{sort: keep.VectorStore, act: removes}),
+	of(upstream.OpenAI, wire.VectorStores, "POST /vector_stores/{id}/search", stored{sort: keep.VectorStore, act: uses, bills: true}),
+	of(upstream.OpenAI, wire.VectorStores, "POST /vector_stores/{id}/files", stored{sort: keep.VectorStore, act: uses, bills: true}),
+	of(upstream.OpenAI, wire.VectorStores, "GET /vector_stores/{id}/files", stored{sort: keep.VectorStore, act: uses}),
+	of(upstream.OpenAI, wire.VectorStores, "GET /vector_stores/{id}/files/{item}", stored{sort: keep.VectorStore, act: uses}),
+	of(upstream.OpenAI, wire.VectorStores, "POST /vector_stores/{id}/files/{item}", stored{sort: keep.VectorStore, act: uses}),
+	of(upstream.OpenAI, wire.VectorStores, "DELETE /vector_stores/{id}/files/{item}", stored{sort: keep.VectorStore, act: uses}),
 )
 
 // of is one row; path is method and path, as a ServeMux has them.
@@ -148,6 +178,9 @@ func (x *Exchange) runObject() error {
 		return err
 	}
 	if err := x.owners(); err != nil {
+		return err
+	}
+	if err := x.batchModels(); err != nil {
 		return err
 	}
 	if err := x.settleOn(); err != nil {
@@ -249,30 +282,36 @@ func plainID(id string) bool {
 }
 
 // settleOn asks policy which upstreams may serve the request, and takes the one
-// that keeps what it refers to, that the client names, or that is the only one.
+// that keeps what it refers to, that serves the models it names, that the client
+// names, or that is the only one.
 func (x *Exchange) settleOn() error {
 	x.label = x.snapshot.label(x.principal.Project)
 	x.record.Label = x.label.String()
 	named := identity.Upstream(x.request.Header.Get(headerUpstream))
 	var able []route.Candidate
 	var denied policy.Decision
-	for name, u := range x.snapshot.Upstreams {
-		if !x.speaks(u) || x.pinned != "" && x.pinned != name || named != "" && named != name || !x.reaches(name) {
+	for _, name := range x.possible() {
+		u := x.snapshot.Upstreams[name]
+		if u == nil || !x.speaks(u) || x.pinned != "" && x.pinned != name || named != "" && named != name || !x.reaches(name) {
 			continue
 		}
 		x.learn(u)
-		c := route.Candidate{Upstream: name, Class: u.ClassOf("")}
+		c, serves := x.batchOn(u)
+		if !serves {
+			continue
+		}
 		d := policy.Decide(x.facts(c))
 		if d.Effect != policy.Allow {
 			denied = d
 			continue
 		}
-		able = append(able, c)
-		x.record.Effect, x.record.Rules = d.Effect.String(), d.Rules
+		if able = append(able, c); len(able) == 1 {
+			x.record.Effect, x.record.Rules = d.Effect.String(), d.Rules
+		}
 	}
 	switch {
-	case len(able) == 1:
-		x.candidates = able
+	case len(able) == 1 || len(able) > 0 && len(x.asks) > 0:
+		x.candidates = able[:1]
 		return nil
 	case len(able) > 1:
 		x.record.Effect, x.record.Rules = "", nil
@@ -344,7 +383,8 @@ func (a *attempt) passObject() {
 	}
 	watch := newWatch(cancel, first, end)
 	defer watch.stop()
-	sent, length, err := x.objectBody(ctx, func() { watch.alive(first) })
+	a.edits = x.batchEdits(a.candidate.Upstream)
+	sent, length, err := a.objectBody(ctx, func() { watch.alive(first) })
 	if err != nil {
 		a.end(llm.InternalFailure, fault.From(err))
 		return

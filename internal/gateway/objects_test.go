@@ -105,10 +105,29 @@ func (n tenant) make(t testing.TB, kind upstream.Kind, sort string) string {
 	case "file":
 		return made(t, n.upload(t, kind, "content of "+n.key[:8]))
 	case "batch":
+		if kind == upstream.Anthropic {
+			return made(t, n.as(t, kind, "", "/v1/messages/batches", messageBatch("claude", "claude")))
+		}
 		return made(t, n.as(t, kind, "", "/v1/batches", `{"input_file_id":`+quote(n.make(t, kind, "file"))+`,"endpoint":"/v1/chat/completions","completion_window":"24h"}`))
+	}
+	bodies := map[string][2]string{
+		"conversation": {"/v1/conversations", "{}"}, "vector_store": {"/v1/vector_stores", "{}"},
+		"response": {"/v1/responses", fmt.Sprintf(`{"model":"fast","input":"one %d"}`, n.sent())},
+	}
+	if b, ok := bodies[sort]; ok {
+		return made(t, n.as(t, kind, "", b[0], b[1]))
 	}
 	t.Fatalf("nothing is known that makes a %s", sort)
 	return ""
+}
+
+// messageBatch is the body of a batch with one request for each model.
+func messageBatch(models ...string) string {
+	var requests []string
+	for i, m := range models {
+		requests = append(requests, fmt.Sprintf(`{"custom_id":"c%d","params":{"model":%q,"max_tokens":9,"messages":[{"role":"user","content":"hi"}]}}`, i, m))
+	}
+	return `{"requests":[` + strings.Join(requests, ",") + `]}`
 }
 
 // faultFormat is the format of errors of a kind's routes.
@@ -125,6 +144,9 @@ func TestObjectsAreOneProjects(t *testing.T) {
 		t.Run(fmt.Sprint(route.Speaks, " ", route.Method, " ", route.Path), func(t *testing.T) {
 			id := one.make(t, route.Speaks, route.Sort)
 			body := map[bool]string{true: "{}"}[route.Method == http.MethodPost]
+			if body != "" && strings.HasSuffix(route.Path, "/{id}/files") {
+				body = `{"file_id":` + quote(one.make(t, route.Speaks, "file")) + `}`
+			}
 			switch {
 			case route.Lists:
 				foreign := other.make(t, route.Speaks, route.Sort)
@@ -209,6 +231,13 @@ func TestObjectsInBodies(t *testing.T) {
 		{upstream.OpenAI, "file", "/v1/responses", `{"model":"fast","input":[{"role":"user","content":[{"type":"input_image","File_Id":%s}]}]}`, "/input/0/content/0/File_Id"},
 		{upstream.OpenAI, "file", "/v1/responses", `{"model":"fast","input":"hi","tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":["file-none",%s]}}]}`, ""},
 		{upstream.OpenAI, "file", "/v1/responses", `{"model":"fast","input":"hi","tools":[{"type":"code_interpreter","container":{"type":"auto","file_ids":[%s]}}]}`, "/tools/0/container/file_ids/0"},
+		{upstream.OpenAI, "vector_store", "/v1/responses", `{"model":"fast","input":"hi","tools":[{"type":"file_search","vector_store_ids":[%s]}]}`, "/tools/0/vector_store_ids/0"},
+		{upstream.OpenAI, "conversation", "/v1/responses", `{"model":"fast","input":"hi","conversation":%s}`, "/conversation"},
+		{upstream.OpenAI, "conversation", "/v1/responses", `{"model":"fast","input":"hi","conversation":{"id":%s}}`, "/conversation/id"},
+		{upstream.OpenAI, "response", "/v1/responses", `{"model":"fast","input":"hi","previous_response_id":%s}`, "/previous_response_id"},
+		{upstream.OpenAI, "file", "/v1/conversations", `{"items":[{"type":"message","role":"user","content":[{"type":"input_file","file_id":%s}]}]}`, "/items/0/content/0/file_id"},
+		{upstream.OpenAI, "file", "/v1/vector_stores", `{"file_ids":[%s]}`, "/file_ids/0"},
+		{upstream.Anthropic, "file", "/v1/messages/batches", `{"requests":[{"custom_id":"c","params":{"model":"claude","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"file","file_id":%s}}]}]}}]}`, "/requests/0/params/messages/0/content/0/source/file_id"},
 		{upstream.Anthropic, "file", "/v1/messages", `{"model":"claude","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"file","file_id":%s}}]}]}`, "/messages/0/content/0/source/file_id"},
 		{upstream.Anthropic, "file", "/v1/messages/count_tokens", `{"model":"claude","messages":[{"role":"user","content":[{"type":"image","source":{"type":"file","file_id":%s}}]}]}`, "/messages/0/content/0/source/file_id"},
 	} {
@@ -396,5 +425,57 @@ func TestWhichUpstream(t *testing.T) {
 	f.isFault(t, list(limited, "ob"), fault.PolicyRefused)
 	if o := r.outcome(t, one.as(t, upstream.OpenAI, http.MethodGet, "/v1/files", "")); o.Upstream != "oa" {
 		t.Errorf("went to %s", o.Upstream)
+	}
+}
+
+// TestContainersAreNobodys: no route makes a container that could be named later.
+func TestContainersAreNobodys(t *testing.T) {
+	r := newRig(t, keeping())
+	for path, body := range map[string]string{
+		"/v1/responses": `{"model":"fast","input":"hi","tools":[{"type":"code_interpreter","container":"cntr_1"}]}`,
+		"/v1/messages":  `{"model":"claude","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"container":{"id":"container_1"}}`,
+	} {
+		if got := r.post(t, path, body); got.status != http.StatusNotFound || r.sent() > 0 {
+			t.Errorf("%s: status %d: %s", path, got.status, got.body)
+		}
+	}
+}
+
+// TestMessageBatches: the models that the requests of a batch name are the key's to
+// use and become the upstream's own; results are fetched here and not there.
+func TestMessageBatches(t *testing.T) {
+	r := newRig(t, keeping())
+	one, _ := r.tenants(t)
+	got := one.as(t, upstream.Anthropic, "", "/v1/messages/batches", messageBatch("claude", "claude"))
+	id := made(t, got)
+	requests := r.ups[an].Journal().Requests()
+	if sent := string(requests[len(requests)-1].Body); sent != messageBatch("claude-sonnet-4-5", "claude-sonnet-4-5") {
+		t.Errorf("sent %s", sent)
+	}
+	if o := r.outcome(t, got); o.Model != "claude" || o.Target != "claude-sonnet-4-5" || o.Money != "unknown" || o.Forwarded == o.Req {
+		t.Errorf("model %s, target %s, money %s", o.Model, o.Target, o.Money)
+	}
+	for _, path := range []string{"/v1/messages/batches/" + id, "/v1/messages/batches?limit=1"} {
+		got := one.as(t, upstream.Anthropic, http.MethodGet, path, "")
+		if want := `"results_url":"/v1/messages/batches/` + id + `/results"`; !strings.Contains(string(got.body), want) || strings.Contains(string(got.body), "127.0.0.1") {
+			t.Errorf("%s: %s", path, got.body)
+		}
+		r.isRecorded(t, got)
+	}
+	f := faultFormat(upstream.Anthropic)
+	limited := tenant{r, r.newKey(t, auth.KeySpec{Project: "p", Models: []identity.Model{"claude"}})}
+	made(t, limited.as(t, upstream.Anthropic, "", "/v1/messages/batches", messageBatch("claude")))
+	sent := r.sent()
+	for body, kind := range map[string]fault.Kind{
+		messageBatch("claude", "none"): fault.NotFound, messageBatch("claude", "fast"): fault.NotFound, messageBatch(): fault.BadRequest,
+		`{"requests":[{"params":{"Model":"claude"}}]}`: fault.BadRequest, `{"requests":[{"custom_id":"c"}]}`: fault.BadRequest,
+		`{"requests":[{"params":{"max_tokens":9}}]}`: fault.BadRequest, `{"requests":["claude"]}`: fault.BadRequest, `[]`: fault.BadRequest, ``: fault.BadRequest,
+	} {
+		if f.isFault(t, limited.as(t, upstream.Anthropic, http.MethodPost, "/v1/messages/batches", body), kind); r.sent() != sent {
+			t.Errorf("%s was sent", body)
+		}
+	}
+	if got := one.as(t, upstream.Anthropic, "", "/v1/messages/batches", messageBatch("claude", "fast")); got.status != http.StatusBadRequest || r.sent() != sent {
+		t.Errorf("models of two upstreams: status %d: %s", got.status, got.body)
 	}
 }

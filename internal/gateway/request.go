@@ -45,7 +45,7 @@ func (x *Exchange) authenticate() error {
 			return err
 		}
 	}
-	if x.endpoint.kind == object {
+	if x.endpoint.kind == object || x.endpoint.kind == kept {
 		if err := x.keepQuery(query); err != nil {
 			return err
 		}

@@ -149,7 +149,9 @@ func join(dst []byte, lists ...[]byte) []byte {
 }
 
 // keeps reports whether an upstream keeps the responses that it gives.
-func keeps(u *upstream.Upstream) bool { return u.Kind == upstream.OpenAI && u.Official() }
+func keeps(u *upstream.Upstream) bool {
+	return u.Kind == upstream.OpenAI && u.Serves(wire.StoredResponses)
+}
 
 // leave keeps the turn that ended with a response, before the client learns that
 // it has ended: the next request may follow at once. A turn that cannot be kept
@@ -259,13 +261,18 @@ func (s *session) forget(id string) {
 }
 
 // serveKept answers GET and DELETE /responses/{id} and GET of its input items from
-// what is kept here for the project.
+// what is kept here for the project, or from the upstream that keeps it.
 func (x *Exchange) serveKept() {
 	defer x.recover()
 	err := x.authenticate()
 	var answer []byte
 	if err == nil {
 		answer, err = x.keptAnswer()
+	}
+	if errors.Is(err, keep.ErrNotFound) {
+		if err = x.elsewhere(); err == nil {
+			return
+		}
 	}
 	if err != nil {
 		x.refuse(err)
@@ -279,14 +286,14 @@ func (x *Exchange) keptAnswer() ([]byte, error) {
 	ctx, project, id := x.request.Context(), x.principal.Project, x.request.PathValue("id")
 	if x.request.Method == http.MethodDelete {
 		if err := x.gateway.Keep.Drop(ctx, project, id); err != nil {
-			return nil, noResponse(err, id)
+			return nil, err
 		}
 		w := wire.NewBuilder(nil).Open().StrMember("id", id).StrMember("object", "response").Key("deleted").Bool(true).Close()
 		return w.Bytes(), nil
 	}
 	document, err := x.gateway.Keep.Get(ctx, project, id)
 	if err != nil {
-		return nil, noResponse(err, id)
+		return nil, err
 	}
 	t := parseTurn(document)
 	if strings.HasSuffix(x.request.URL.Path, "/input_items") {
@@ -295,12 +302,15 @@ func (x *Exchange) keptAnswer() ([]byte, error) {
 	return t.object, nil
 }
 
-// noResponse is what a client is told about an id that leads to nothing of its own.
-func noResponse(err error, id string) error {
-	if errors.Is(err, keep.ErrNotFound) {
-		return fault.Newf(fault.NotFound, "no response with the id %q is kept here for this project", clip(id, 128))
+// elsewhere asks the upstream that keeps a response of the project.
+func (x *Exchange) elsewhere() error {
+	e := &x.endpoint
+	e.name, e.kind, e.forward, e.stored = wire.StoredResponses, object, e.path, stored{sort: keep.Response, act: uses}
+	if e.method == http.MethodDelete {
+		e.act = removes
 	}
-	return err
+	x.record.Endpoint = string(e.name)
+	return x.runObject()
 }
 
 // inputItems lists a turn's own input in the API's form. Items that have no id get

@@ -123,7 +123,8 @@ func (u *upload) blame(a *attempt) {
 
 // objectBody is what a request about an object sends, and its length: 0 for none,
 // -1 when nobody knows. When ctx ends, the client is waited for no longer.
-func (x *Exchange) objectBody(ctx context.Context, alive func()) (*outgoing, int64, error) {
+func (a *attempt) objectBody(ctx context.Context, alive func()) (*outgoing, int64, error) {
+	x := a.exchange
 	if u := x.upload; u != nil {
 		u.ctx, u.alive = ctx, alive
 		stop := context.AfterFunc(ctx, func() {
@@ -134,7 +135,7 @@ func (x *Exchange) objectBody(ctx context.Context, alive func()) (*outgoing, int
 		u.stop = stop
 		return &outgoing{ReadCloser: u}, x.request.ContentLength, nil
 	}
-	s, err := wire.Splice(x.body.bytes, nil)
+	s, err := wire.Splice(x.body.bytes, a.edits)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -83,17 +83,23 @@ func page(x *exchange, all []*object, after string) (reply raw, f *fault) {
 	return obj("object", "list", "data", data, "first_id", first, "last_id", last, "has_more", more), nil
 }
 
-// objectRoutes serve what stands below /v1, by the first part of the path. They
-// hold the lock of the objects.
-var objectRoutes = map[string]func(x *exchange, id, rest string) (reply, *fault){
-	"files": files, "batches": batches,
+// objectRoutes serve what stands below /v1, by the first part of the path. The lock
+// of the objects is held meanwhile.
+var objectRoutes = map[Vendor]map[string]func(x *exchange, id, rest string) (reply, *fault){
+	OpenAI: {
+		"files": files, "batches": batches, "responses": storedResponses, "conversations": conversations, "vector_stores": vectorStores,
+	},
+	Anthropic: {"files": files, "batches": messageBatches},
 }
 
 // routeObject serves a path of objects; known is false for others.
 func routeObject(x *exchange, path string) (rep reply, f *fault, known bool) {
+	if x.s.cfg.Vendor == Anthropic {
+		path = strings.TrimPrefix(path, "messages/")
+	}
 	sort, rest, _ := strings.Cut(path, "/")
-	serve := objectRoutes[sort]
-	if serve == nil {
+	serve := objectRoutes[x.s.cfg.Vendor][sort]
+	if serve == nil || sort == "responses" && rest == "" {
 		return reply{}, nil, false
 	}
 	id, rest, _ := strings.Cut(rest, "/")
