@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"net/netip"
 
+	"sallyport/internal/keep"
 	"sallyport/internal/upstream"
+	"sallyport/internal/wire"
 )
 
 // Route is one row of the route table, for tests that walk it.
@@ -48,6 +50,20 @@ type ObjectRoute struct {
 	Sort           string
 	Lists, Removes bool
 	Speaks         upstream.Kind
+}
+
+// Mentions are the ids of objects that a body names, each behind its sort.
+func Mentions(b []byte, calls bool) (found []string) {
+	_ = mentions(b, calls, func(sort keep.Kind, lit []byte, _ int) error {
+		found = append(found, string(sort)+" "+string(wire.Unquote(lit)))
+		return nil
+	})
+	return found
+}
+
+// Member is what the folded name of a member tells Mentions.
+func Member(name string) (sort keep.Kind, opaque bool) {
+	return members[name].sort, members[name].opaque
 }
 
 // MaxObject bounds one file.

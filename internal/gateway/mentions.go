@@ -10,21 +10,25 @@ import (
 	"sallyport/internal/wire"
 )
 
-// sorts are the members of requests that name objects kept by an upstream, as
-// folded does their names.
-var sorts = map[string]keep.Kind{
-	"fileid": keep.File, "fileids": keep.File, "inputfileid": keep.File, "fileuri": keep.File,
-	"vectorstoreid": keep.VectorStore, "vectorstoreids": keep.VectorStore, "conversation": keep.Conversation,
-	"container": keep.Container, "containerid": keep.Container, "cachedcontent": keep.CachedText,
+// member is what the name of a member tells.
+type member struct {
+	sort   keep.Kind // of the objects that it names; empty for none
+	opaque bool      // clients write in it what they like
 }
 
-// opaque are the members in which clients write what they like: schemas of tools,
-// arguments of calls, notes. No upstream looks up an object that is named there.
-// Nor does it for the marks on a text that was written already.
-var opaque = map[string]bool{
-	"parameters": true, "inputschema": true, "schema": true, "outputschema": true, "responseschema": true,
-	"parametersjsonschema": true, "responsejsonschema": true, "args": true, "arguments": true, "response": true,
-	"metadata": true, "attributes": true, "annotations": true, "citations": true,
+// members are the members of requests that matter here, under their folded names.
+// What is opaque holds schemas of tools, arguments of calls and notes: no upstream
+// looks up an object that is named there. Nor does it for the marks on a text that
+// was written already.
+var members = map[string]member{
+	"fileid": {sort: keep.File}, "fileids": {sort: keep.File}, "inputfileid": {sort: keep.File}, "fileuri": {sort: keep.File},
+	"vectorstoreid": {sort: keep.VectorStore}, "vectorstoreids": {sort: keep.VectorStore}, "conversation": {sort: keep.Conversation},
+	"container": {sort: keep.Container}, "containerid": {sort: keep.Container}, "cachedcontent": {sort: keep.CachedText},
+
+	"parameters": {opaque: true}, "inputschema": {opaque: true}, "schema": {opaque: true}, "outputschema": {opaque: true},
+	"responseschema": {opaque: true}, "parametersjsonschema": {opaque: true}, "responsejsonschema": {opaque: true},
+	"args": {opaque: true}, "arguments": {opaque: true}, "response": {opaque: true}, "metadata": {opaque: true},
+	"attributes": {opaque: true}, "annotations": {opaque: true}, "citations": {opaque: true},
 }
 
 // maxMentions bounds how many objects one request may name.
@@ -120,13 +124,14 @@ func mentions(b []byte, calls bool, found func(sort keep.Kind, lit []byte, at in
 func (l *level) member(raw []byte, outermost, calls bool) {
 	var room [24]byte
 	name := folded(room[:0], raw)
-	switch l.sort = sorts[string(name)]; {
+	m := members[string(name)]
+	switch l.sort = m.sort; {
 	case l.sort == keep.Conversation && !outermost:
 		l.sort = ""
 	case string(name) == "id":
 		l.sort = l.inside
 	}
-	l.veiled = opaque[string(name)] || calls && string(name) == "input"
+	l.veiled = m.opaque || calls && string(name) == "input"
 }
 
 // folded appends a name in lower case and without underscores. A name that is too

@@ -484,7 +484,11 @@ func (a *attempt) passAnswer(ctx context.Context, resp *http.Response, watch *wa
 	// The client may be gone by now; whose the object is must be known all the same.
 	own := &adoption{attempt: a, ctx: context.WithoutCancel(ctx), body: b.bytes}
 	if err := own.answer(); err != nil {
-		a.end(llm.InternalFailure, fault.From(err))
+		f, state := fault.From(err), llm.InternalFailure
+		if f.Kind == fault.UpstreamInvalid {
+			state = llm.Malformed
+		}
+		a.end(state, f)
 		return ""
 	}
 	if more && own.next != "" {

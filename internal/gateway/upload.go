@@ -69,12 +69,12 @@ func (u *upload) Read(p []byte) (int, error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	_ = u.exchange.reply.readBy(time.Now().Add(u.exchange.snapshot.Limits.BodyTime))
-	n, err := u.src.Read(p)
+	n, err := u.src.Read(p[:min(int64(len(p)), maxObject-u.n+1)])
+	if u.n += int64(n); u.n > maxObject {
+		n, err = 0, errTooLarge
+	}
 	if u.sum != nil {
 		u.sum.Write(p[:n])
-	}
-	if u.n += int64(n); u.n > maxObject {
-		err = errTooLarge
 	}
 	u.alive()
 	switch err {
