@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"sallyport/internal/label"
 	"sallyport/internal/llm"
 	"sallyport/internal/secret"
+	"sallyport/internal/store"
 	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
 )
@@ -280,5 +282,58 @@ func TestObjectsOfTwoUpstreams(t *testing.T) {
 	f.isFault(t, r.post(t, "/v1/chat/completions", `{"model":"fast","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":`+quote(there)+`}}]}]}`), fault.NotCarried)
 	if r.sent() > 0 {
 		t.Error("something was sent")
+	}
+}
+
+// TestObjectsNobodyCanOwn: when nobody can write down whose an object is, the client
+// does not learn that it exists; and what cannot be looked up is not asked for.
+func TestObjectsNobodyCanOwn(t *testing.T) {
+	db, err := store.Open(t.Context(), store.Config{SQLitePath: filepath.Join(t.TempDir(), "gone.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := keeping()
+	p.config = func(cfg *gateway.Config) {
+		broken := *cfg.Keep
+		broken.Store = db
+		cfg.Keep = &broken
+	}
+	r := newRig(t, p)
+	one, _ := r.tenants(t)
+	f := faultFormat(upstream.OpenAI)
+	got := one.upload(t, upstream.OpenAI, "content")
+	f.isFault(t, got, fault.Unavailable)
+	if o := r.outcome(t, got); o.State != string(llm.InternalFailure) || r.sent() != 1 || strings.Contains(string(got.body), "file-") {
+		t.Errorf("state %s, %d sent: %s", o.State, r.sent(), got.body)
+	}
+	f.isFault(t, one.as(t, upstream.OpenAI, http.MethodGet, "/v1/files/file-1", ""), fault.Unavailable)
+	f.isFault(t, one.as(t, upstream.OpenAI, "", "/v1/batches", `{"input_file_id":"file-1"}`), fault.Unavailable)
+	if r.sent() != 1 {
+		t.Errorf("%d requests were sent", r.sent())
+	}
+	got = one.as(t, upstream.OpenAI, http.MethodGet, "/v1/files", "")
+	if f.isFault(t, got, fault.Unavailable); r.outcome(t, got).State != string(llm.InternalFailure) {
+		t.Errorf("%s", got.body)
+	}
+}
+
+// TestObjectsAreWrittenDownFirst: without a journal nothing leaves.
+func TestObjectsAreWrittenDownFirst(t *testing.T) {
+	r := newRig(t, keeping())
+	one, _ := r.tenants(t)
+	id := one.make(t, upstream.OpenAI, "file")
+	sent := r.sent()
+	r.all(t, 1)
+	r.journal.Close()
+	for _, got := range []answer{
+		one.upload(t, upstream.OpenAI, "content"), one.as(t, upstream.OpenAI, http.MethodDelete, "/v1/files/"+id, ""),
+		one.as(t, upstream.OpenAI, http.MethodGet, "/v1/files/"+id+"/content", ""), one.as(t, upstream.OpenAI, http.MethodGet, "/v1/files", ""),
+	} {
+		if faultFormat(upstream.OpenAI).isFault(t, got, fault.Unavailable); r.sent() != sent {
+			t.Error("something was sent")
+		}
 	}
 }
