@@ -5,9 +5,11 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"sallyport/internal/fault"
 	"sallyport/internal/keep"
+	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
 )
 
@@ -29,7 +31,7 @@ func (d *adoption) answer() error {
 	case lists:
 		return d.list(root)
 	case makes:
-		id := root.Fields().Take("id").String()
+		id := idOf(root)
 		if !plainID(id) {
 			return fault.New(fault.UpstreamInvalid, "the upstream's answer has no id")
 		}
@@ -47,6 +49,18 @@ func (d *adoption) answer() error {
 	edits, err := d.told(root)
 	d.edits = edits
 	return err
+}
+
+// resourceName begins the names of what Google's API caches.
+const resourceName = "cachedContents/"
+
+// idOf is the id of an object; Google's have a name that holds it.
+func idOf(v wire.Value) string {
+	f := v.Fields()
+	if name, google := strings.CutPrefix(f.Take("name").String(), resourceName); google {
+		return name
+	}
+	return f.Take("id").String()
 }
 
 // own records an object as the project's.
@@ -101,14 +115,19 @@ func (d *adoption) list(root wire.Value) error {
 		return err
 	}
 	f := root.Fields()
-	data := f.Take("data")
+	data, token := f.Take("data"), ""
+	if x.endpoint.speaks == upstream.Gemini {
+		if data, token = f.Take("cachedContents"), f.Take("nextPageToken").String(); data.Kind() == wire.Absent {
+			return nil // its way to write an empty list
+		}
+	}
 	if data.Kind() != wire.Array {
 		return fault.New(fault.UpstreamInvalid, "the upstream's answer is not a list")
 	}
 	kept, foreign := []byte{'['}, false
 	var first, last, behind string
 	for v := range data.Elements() {
-		behind = v.Fields().Take("id").String()
+		behind = idOf(v)
 		if !mine[behind] {
 			foreign = true
 			continue
@@ -125,6 +144,9 @@ func (d *adoption) list(root wire.Value) error {
 		first, last = cmp.Or(first, behind), behind
 	}
 	kept = append(kept, ']')
+	if last == "" {
+		d.next = token
+	}
 	if last == "" && wire.True(f.Take("has_more").Lit()) && plainID(behind) && !backwards(x.request.URL.Query()) {
 		d.next = behind
 	}

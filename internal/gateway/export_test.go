@@ -36,7 +36,7 @@ func Routes() []Route {
 // that two APIs share are there once for each.
 func ObjectRoutes() (all []ObjectRoute) {
 	for _, e := range objectTable {
-		all = append(all, ObjectRoute{Route{string(e.name), e.method, "/v1" + e.path}, string(e.sort), e.act == lists, e.act == removes, e.speaks})
+		all = append(all, ObjectRoute{Route{string(e.name), e.method, map[bool]string{true: "/v1beta", false: "/v1"}[e.speaks == upstream.Gemini] + e.path}, string(e.sort), e.act == lists, e.act == removes, e.speaks})
 		if e.shared {
 			all = append(all, ObjectRoute{Route{string(e.name), e.method, "/v1" + e.path}, string(e.sort), e.act == lists, e.act == removes, upstream.Anthropic})
 		}

@@ -50,6 +50,9 @@ func (x *Exchange) owners() error {
 				return nil
 			}
 		}
+		if sort == keep.CachedText {
+			id = strings.TrimPrefix(id, resourceName)
+		}
 		return x.refer(sort, id, wire.Pointer(b, at))
 	})
 }

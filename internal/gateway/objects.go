@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -46,66 +47,78 @@ type stored struct {
 }
 
 // objectTable lists the routes of kind object, each served with and without /v1.
-var objectTable = rows(
-	of(upstream.OpenAI, wire.Files, "POST /files", stored{sort: keep.File, act: makes, upload: true, shared: true}),
-	of(upstream.OpenAI, wire.Files, "GET /files", stored{sort: keep.File, act: lists, shared: true}),
-	of(upstream.OpenAI, wire.Files, "GET /files/{id}", stored{sort: keep.File, act: uses, shared: true}),
-	of(upstream.OpenAI, wire.Files, "DELETE /files/{id}", stored{sort: keep.File, act: removes, shared: true}),
-	of(upstream.OpenAI, wire.Files, "GET /files/{id}/content", stored{sort: keep.File, act: reads, shared: true}),
+var objectTable = []endpoint{
+	row(upstream.OpenAI, wire.Files, "POST /files", stored{sort: keep.File, act: makes, upload: true, shared: true}),
+	row(upstream.OpenAI, wire.Files, "GET /files", stored{sort: keep.File, act: lists, shared: true}),
+	row(upstream.OpenAI, wire.Files, "GET /files/{id}", stored{sort: keep.File, act: uses, shared: true}),
+	row(upstream.OpenAI, wire.Files, "DELETE /files/{id}", stored{sort: keep.File, act: removes, shared: true}),
+	row(upstream.OpenAI, wire.Files, "GET /files/{id}/content", stored{sort: keep.File, act: reads, shared: true}),
 
-	of(upstream.OpenAI, wire.Batches, "POST /batches", stored{sort: keep.Batch, act: makes, bills: true}),
-	of(upstream.OpenAI, wire.Batches, "GET /batches", stored{sort: keep.Batch, act: lists}),
-	of(upstream.OpenAI, wire.Batches, "GET /batches/{id}", stored{sort: keep.Batch, act: uses}),
-	of(upstream.OpenAI, wire.Batches, "POST /batches/{id}/cancel", stored{sort: keep.Batch, act: uses}),
+	row(upstream.OpenAI, wire.Batches, "POST /batches", stored{sort: keep.Batch, act: makes, bills: true}),
+	row(upstream.OpenAI, wire.Batches, "GET /batches", stored{sort: keep.Batch, act: lists}),
+	row(upstream.OpenAI, wire.Batches, "GET /batches/{id}", stored{sort: keep.Batch, act: uses}),
+	row(upstream.OpenAI, wire.Batches, "POST /batches/{id}/cancel", stored{sort: keep.Batch, act: uses}),
 
-	of(upstream.Anthropic, wire.MessageBatches, "POST /messages/batches", stored{sort: keep.Batch, act: makes, bills: true}),
-	of(upstream.Anthropic, wire.MessageBatches, "GET /messages/batches", stored{sort: keep.Batch, act: lists}),
-	of(upstream.Anthropic, wire.MessageBatches, "GET /messages/batches/{id}", stored{sort: keep.Batch, act: uses}),
-	of(upstream.Anthropic, wire.MessageBatches, "DELETE /messages/batches/{id}", stored{sort: keep.Batch, act: removes}),
-	of(upstream.Anthropic, wire.MessageBatches, "POST /messages/batches/{id}/cancel", stored{sort: keep.Batch, act: uses}),
-	of(upstream.Anthropic, wire.MessageBatches, "GET /messages/batches/{id}/results", stored{sort: keep.Batch, act: reads}),
+	row(upstream.Anthropic, wire.MessageBatches, "POST /messages/batches", stored{sort: keep.Batch, act: makes, bills: true}),
+	row(upstream.Anthropic, wire.MessageBatches, "GET /messages/batches", stored{sort: keep.Batch, act: lists}),
+	row(upstream.Anthropic, wire.MessageBatches, "GET /messages/batches/{id}", stored{sort: keep.Batch, act: uses}),
+	row(upstream.Anthropic, wire.MessageBatches, "DELETE /messages/batches/{id}", stored{sort: keep.Batch, act: removes}),
+	row(upstream.Anthropic, wire.MessageBatches, "POST /messages/batches/{id}/cancel", stored{sort: keep.Batch, act: uses}),
+	row(upstream.Anthropic, wire.MessageBatches, "GET /messages/batches/{id}/results", stored{sort: keep.Batch, act: reads}),
 
-	of(upstream.OpenAI, wire.Conversations, "POST /conversations", stored{sort: keep.Conversation, act: makes}),
-	of(upstream.OpenAI, wire.Conversations, "GET /conversations/{id}", stored{sort: keep.Conversation, act: uses}),
-	of(upstream.OpenAI, wire.Conversations, "POST /conversations/{id}", stored{sort: keep.Conversation, act: uses}),
-	of(upstream.OpenAI, wire.Conversations, "DELETE /conversations/{id}", stored{sort: keep.Conversation, act: removes}),
-	of(upstream.OpenAI, wire.Conversations, "GET /conversations/{id}/items", stored{sort: keep.Conversation, act: uses}),
-	of(upstream.OpenAI, wire.Conversations, "POST /conversations/{id}/items", stored{sort: keep.Conversation, act: uses}),
-	of(upstream.OpenAI, wire.Conversations, "GET /conversations/{id}/items/{item}", stored{sort: keep.Conversation, act: uses}),
-	of(upstream.OpenAI, wire.Conversations, "DELETE /conversations/{id}/items/{item}", stored{sort: keep.Conversation, act: uses}),
+	row(upstream.Gemini, wire.CachedContents, "POST /cachedContents", stored{sort: keep.CachedText, act: makes, bills: true}),
+	row(upstream.Gemini, wire.CachedContents, "GET /cachedContents", stored{sort: keep.CachedText, act: lists}),
+	row(upstream.Gemini, wire.CachedContents, "GET /cachedContents/{id}", stored{sort: keep.CachedText, act: uses}),
+	row(upstream.Gemini, wire.CachedContents, "PATCH /cachedContents/{id}", stored{sort: keep.CachedText, act: uses, bills: true}),
+	row(upstream.Gemini, wire.CachedContents, "DELETE /cachedContents/{id}", stored{sort: keep.CachedText, act: removes}),
 
-	of(upstream.OpenAI, wire.StoredResponses, "POST /responses/{id}/cancel", stored{sort: keep.Response, act: uses}),
+	row(upstream.OpenAI, wire.Conversations, "POST /conversations", stored{sort: keep.Conversation, act: makes}),
+	row(upstream.OpenAI, wire.Conversations, "GET /conversations/{id}", stored{sort: keep.Conversation, act: uses}),
+	row(upstream.OpenAI, wire.Conversations, "POST /conversations/{id}", stored{sort: keep.Conversation, act: uses}),
+	row(upstream.OpenAI, wire.Conversations, "DELETE /conversations/{id}", stored{sort: keep.Conversation, act: removes}),
+	row(upstream.OpenAI, wire.Conversations, "GET /conversations/{id}/items", stored{sort: keep.Conversation, act: uses}),
+	row(upstream.OpenAI, wire.Conversations, "POST /conversations/{id}/items", stored{sort: keep.Conversation, act: uses}),
+	row(upstream.OpenAI, wire.Conversations, "GET /conversations/{id}/items/{item}", stored{sort: keep.Conversation, act: uses}),
+	row(upstream.OpenAI, wire.Conversations, "DELETE /conversations/{id}/items/{item}", stored{sort: keep.Conversation, act: uses}),
 
-	of(upstream.OpenAI, wire.VectorStores, "POST /vector_stores", stored{sort: keep.VectorStore, act: makes, bills: true}),
-	of(upstream.OpenAI, wire.VectorStores, "GET /vector_stores", stored{sort: keep.VectorStore, act: lists}),
-	of(upstream.OpenAI, wire.VectorStores, "GET /vector_stores/{id}", stored{sort: keep.VectorStore, act: uses}),
-	of(upstream.OpenAI, wire.VectorStores, "POST /vector_stores/{id}", stored{sort: keep.VectorStore, act: uses}),
-	of(upstream.OpenAI, wire.VectorStores, "DELETE /vector_stores/{id}", stored{sort: keep.VectorStore, act: removes}),
-	of(upstream.OpenAI, wire.VectorStores, "POST /vector_stores/{id}/search", stored{sort: keep.VectorStore, act: uses, bills: true}),
-	of(upstream.OpenAI, wire.VectorStores, "POST /vector_stores/{id}/files", stored{sort: keep.VectorStore, act: uses, bills: true}),
-	of(upstream.OpenAI, wire.VectorStores, "GET /vector_stores/{id}/files", stored{sort: keep.VectorStore, act: uses}),
-	of(upstream.OpenAI, wire.VectorStores, "GET /vector_stores/{id}/files/{item}", stored{sort: keep.VectorStore, act: uses}),
-	of(upstream.OpenAI, wire.VectorStores, "POST /vector_stores/{id}/files/{item}", stored{sort: keep.VectorStore, act: uses}),
-	of(upstream.OpenAI, wire.VectorStores, "DELETE /vector_stores/{id}/files/{item}", stored{sort: keep.VectorStore, act: uses}),
-)
+	row(upstream.OpenAI, wire.StoredResponses, "POST /responses/{id}/cancel", stored{sort: keep.Response, act: uses}),
 
-// of is one row; path is method and path, as a ServeMux has them.
-func of(speaks upstream.Kind, name wire.Endpoint, path string, s stored) endpoint {
+	row(upstream.OpenAI, wire.VectorStores, "POST /vector_stores", stored{sort: keep.VectorStore, act: makes, bills: true}),
+	row(upstream.OpenAI, wire.VectorStores, "GET /vector_stores", stored{sort: keep.VectorStore, act: lists}),
+	row(upstream.OpenAI, wire.VectorStores, "GET /vector_stores/{id}", stored{sort: keep.VectorStore, act: uses}),
+	row(upstream.OpenAI, wire.VectorStores, "POST /vector_stores/{id}", stored{sort: keep.VectorStore, act: uses}),
+	row(upstream.OpenAI, wire.VectorStores, "DELETE /vector_stores/{id}", stored{sort: keep.VectorStore, act: removes}),
+	row(upstream.OpenAI, wire.VectorStores, "POST /vector_stores/{id}/search", stored{sort: keep.VectorStore, act: uses, bills: true}),
+	row(upstream.OpenAI, wire.VectorStores, "POST /vector_stores/{id}/files", stored{sort: keep.VectorStore, act: uses, bills: true}),
+	row(upstream.OpenAI, wire.VectorStores, "GET /vector_stores/{id}/files", stored{sort: keep.VectorStore, act: uses}),
+	row(upstream.OpenAI, wire.VectorStores, "GET /vector_stores/{id}/files/{item}", stored{sort: keep.VectorStore, act: uses}),
+	row(upstream.OpenAI, wire.VectorStores, "POST /vector_stores/{id}/files/{item}", stored{sort: keep.VectorStore, act: uses}),
+	row(upstream.OpenAI, wire.VectorStores, "DELETE /vector_stores/{id}/files/{item}", stored{sort: keep.VectorStore, act: uses}),
+}
+
+// row is one of them; path is method and path, as a ServeMux has them.
+func row(speaks upstream.Kind, name wire.Endpoint, path string, s stored) endpoint {
 	method, path, _ := strings.Cut(path, " ")
 	return endpoint{name: name, kind: object, speaks: speaks, method: method, path: path, forward: path, stored: s}
 }
 
-func rows(all ...endpoint) []endpoint { return all }
-
 // objectRoutes adds the routes of kind object to the data plane.
 func (g *Gateway) objectRoutes(mux *http.ServeMux, byPattern map[string]endpoint, as *identity.Principal) {
 	for _, e := range objectTable {
-		for _, prefix := range []string{"", "/v1"} {
+		for _, prefix := range e.prefixes() {
 			pattern := e.method + " " + prefix + e.path
 			byPattern[pattern] = e
 			mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { g.handle(e.of(r), as).ServeHTTP(w, r) })
 		}
 	}
+}
+
+// prefixes are what a row is served below.
+func (e endpoint) prefixes() []string {
+	if e.speaks == upstream.Gemini {
+		return []string{strings.TrimSuffix(googleOwn, "/"), strings.TrimSuffix(googleShared, "/")}
+	}
+	return []string{"", "/v1"}
 }
 
 // of is the row for the client that asks: a path that two APIs have is the one's
@@ -126,14 +139,14 @@ const headerUpstream = "X-Sallyport-Upstream"
 
 // objectQuery are the parameters of lists and reads. Others are refused: which of
 // them would reach past the project nobody here can know.
-var objectQuery = []string{"limit", "order", "after", "before", "after_id", "before_id", "purpose", "filter", "include", "include[]", "beta"}
+var objectQuery = []string{"limit", "order", "after", "before", "after_id", "before_id", "purpose", "filter", "include", "include[]", "beta", "pageSize", "pageToken", "updateMask"}
 
 // keepQuery leaves in the request's query what goes on to the upstream.
 func (x *Exchange) keepQuery(query url.Values) error {
 	kept := url.Values{}
 	for name, values := range query {
 		switch {
-		case name == "key":
+		case name == "key", x.endpoint.speaks == upstream.Gemini && (name == "alt" || name == "$alt"): // read already
 		case !slices.Contains(objectQuery, name):
 			return fault.Newf(fault.BadRequest, "the parameter %q is not carried", clip(name, 64))
 		default:
@@ -180,7 +193,7 @@ func (x *Exchange) runObject() error {
 	if err := x.owners(); err != nil {
 		return err
 	}
-	if err := x.batchModels(); err != nil {
+	if err := x.askedModels(); err != nil {
 		return err
 	}
 	if err := x.settleOn(); err != nil {
@@ -197,7 +210,7 @@ func (x *Exchange) runObject() error {
 func (x *Exchange) readObject() error {
 	x.call = &wire.Call{Endpoint: x.endpoint.name}
 	switch {
-	case x.endpoint.method != http.MethodPost:
+	case x.endpoint.method != http.MethodPost && x.endpoint.method != http.MethodPatch:
 		x.body = &body{}
 		return nil
 	case x.endpoint.upload:
@@ -296,7 +309,7 @@ func (x *Exchange) settleOn() error {
 			continue
 		}
 		x.learn(u)
-		c, serves := x.batchOn(u)
+		c, serves := x.candidateOn(u)
 		if !serves {
 			continue
 		}
@@ -359,7 +372,7 @@ func (n *noted) Body(b []byte) error {
 	if err := wire.ScanAnswer(b, nil, nil); err != nil {
 		return err
 	}
-	n.sum = llm.Summary{ID: wire.Root(b).Fields().Take("id").String(), Complete: true}
+	n.sum = llm.Summary{ID: idOf(wire.Root(b)), Complete: true}
 	return nil
 }
 
@@ -377,13 +390,10 @@ func (a *attempt) passObject() {
 	if a.upstream.Total > 0 {
 		end = time.Now().Add(a.upstream.Total)
 	}
-	first := x.snapshot.Limits.FirstFrame
-	if a.upstream.FirstFrame > 0 {
-		first = a.upstream.FirstFrame
-	}
+	first := cmp.Or(a.upstream.FirstFrame, x.snapshot.Limits.FirstFrame)
 	watch := newWatch(cancel, first, end)
 	defer watch.stop()
-	a.edits = x.batchEdits(a.candidate.Upstream)
+	a.edits = x.modelEdits(a.candidate.Upstream)
 	sent, length, err := a.objectBody(ctx, func() { watch.alive(first) })
 	if err != nil {
 		a.end(llm.InternalFailure, fault.From(err))
@@ -514,12 +524,15 @@ func (a *attempt) passAnswer(ctx context.Context, resp *http.Response, watch *wa
 	return ""
 }
 
-// withCursor is the query of the page behind an object.
+// withCursor is the query of the page behind an object, or that a token names.
 func withCursor(query string, kind upstream.Kind, last string) string {
 	v, _ := url.ParseQuery(query) // it was encoded here
-	if kind == upstream.Anthropic {
+	switch kind {
+	case upstream.Anthropic:
 		v.Set("after_id", last)
-	} else {
+	case upstream.Gemini:
+		v.Set("pageToken", last)
+	default:
 		v.Set("after", last)
 	}
 	return v.Encode()

@@ -27,6 +27,8 @@ func keeping() plan {
 		switch cfg.Kind {
 		case upstream.OpenAI:
 			cfg.Endpoints = []wire.Endpoint{wire.Chat, wire.Responses, wire.Embeddings, wire.Files, wire.Batches, wire.Conversations, wire.VectorStores, wire.StoredResponses}
+		case upstream.Gemini:
+			cfg.Endpoints = []wire.Endpoint{wire.GenerateContent, wire.CountContent, wire.CachedContents}
 		case upstream.Anthropic:
 			cfg.Endpoints = []wire.Endpoint{wire.Messages, wire.CountTokens, wire.Files, wire.MessageBatches}
 		}
@@ -90,8 +92,9 @@ func (n tenant) upload(t testing.TB, kind upstream.Kind, content string) answer 
 // made is the id in an answer to a creation.
 func made(t testing.TB, got answer) string {
 	t.Helper()
-	var one struct{ ID string }
+	var one struct{ ID, Name string }
 	unmarshal(t, got.body, &one)
+	one.ID += strings.TrimPrefix(one.Name, "cachedContents/")
 	if got.status != http.StatusOK || one.ID == "" {
 		t.Fatalf("status %d: %s", got.status, got.body)
 	}
@@ -112,7 +115,8 @@ func (n tenant) make(t testing.TB, kind upstream.Kind, sort string) string {
 	}
 	bodies := map[string][2]string{
 		"conversation": {"/v1/conversations", "{}"}, "vector_store": {"/v1/vector_stores", "{}"},
-		"response": {"/v1/responses", fmt.Sprintf(`{"model":"fast","input":"one %d"}`, n.sent())},
+		"cached_content": {"/v1beta/cachedContents", `{"model":"models/flash","contents":[{"parts":[{"text":"hi"}]}]}`},
+		"response":       {"/v1/responses", fmt.Sprintf(`{"model":"fast","input":"one %d"}`, n.sent())},
 	}
 	if b, ok := bodies[sort]; ok {
 		return made(t, n.as(t, kind, "", b[0], b[1]))
@@ -132,7 +136,7 @@ func messageBatch(models ...string) string {
 
 // faultFormat is the format of errors of a kind's routes.
 func faultFormat(kind upstream.Kind) format {
-	return formatNamed(map[upstream.Kind]string{upstream.OpenAI: "chat", upstream.Anthropic: "messages"}[kind])
+	return formatNamed(map[upstream.Kind]string{upstream.OpenAI: "chat", upstream.Anthropic: "messages", upstream.Gemini: "gemini"}[kind])
 }
 
 // TestObjectsAreOneProjects walks all routes with two projects on one credential:
@@ -143,7 +147,7 @@ func TestObjectsAreOneProjects(t *testing.T) {
 	for _, route := range gateway.ObjectRoutes() {
 		t.Run(fmt.Sprint(route.Speaks, " ", route.Method, " ", route.Path), func(t *testing.T) {
 			id := one.make(t, route.Speaks, route.Sort)
-			body := map[bool]string{true: "{}"}[route.Method == http.MethodPost]
+			body := map[bool]string{true: "{}"}[route.Method == http.MethodPost || route.Method == http.MethodPatch]
 			if body != "" && strings.HasSuffix(route.Path, "/{id}/files") {
 				body = `{"file_id":` + quote(one.make(t, route.Speaks, "file")) + `}`
 			}
@@ -152,7 +156,7 @@ func TestObjectsAreOneProjects(t *testing.T) {
 				foreign := other.make(t, route.Speaks, route.Sort)
 				for n, want := range map[tenant][2]string{one: {id, foreign}, other: {foreign, id}} {
 					got := n.as(t, route.Speaks, http.MethodGet, route.Path, "")
-					if got.status != http.StatusOK || !strings.Contains(string(got.body), quote(want[0])) || strings.Contains(string(got.body), want[1]) {
+					if got.status != http.StatusOK || !strings.Contains(string(got.body), want[0]+`"`) || strings.Contains(string(got.body), want[1]) {
 						t.Errorf("status %d, want %s and not %s: %s", got.status, want[0], want[1], got.body)
 					}
 					r.isRecorded(t, got)
@@ -237,6 +241,8 @@ func TestObjectsInBodies(t *testing.T) {
 		{upstream.OpenAI, "response", "/v1/responses", `{"model":"fast","input":"hi","previous_response_id":%s}`, "/previous_response_id"},
 		{upstream.OpenAI, "file", "/v1/conversations", `{"items":[{"type":"message","role":"user","content":[{"type":"input_file","file_id":%s}]}]}`, "/items/0/content/0/file_id"},
 		{upstream.OpenAI, "file", "/v1/vector_stores", `{"file_ids":[%s]}`, "/file_ids/0"},
+		{upstream.Gemini, "cached_content", "/v1beta/models/flash:generateContent", `{"contents":[{"parts":[{"text":"hi"}]}],"cachedContent":%s}`, "/cachedContent"},
+		{upstream.Gemini, "cached_content", "/v1beta/models/flash:generateContent", `{"contents":[{"parts":[{"text":"hi"}]}],"cached_content":%s}`, "/cached_content"},
 		{upstream.Anthropic, "file", "/v1/messages/batches", `{"requests":[{"custom_id":"c","params":{"model":"claude","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"file","file_id":%s}}]}]}}]}`, "/requests/0/params/messages/0/content/0/source/file_id"},
 		{upstream.Anthropic, "file", "/v1/messages", `{"model":"claude","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"file","file_id":%s}}]}]}`, "/messages/0/content/0/source/file_id"},
 		{upstream.Anthropic, "file", "/v1/messages/count_tokens", `{"model":"claude","messages":[{"role":"user","content":[{"type":"image","source":{"type":"file","file_id":%s}}]}]}`, "/messages/0/content/0/source/file_id"},
@@ -444,7 +450,9 @@ func TestContainersAreNobodys(t *testing.T) {
 // TestMessageBatches: the models that the requests of a batch name are the key's to
 // use and become the upstream's own; results are fetched here and not there.
 func TestMessageBatches(t *testing.T) {
-	r := newRig(t, keeping())
+	p := keeping()
+	p.snapshot = alias("other", an, "claude-haiku-4-5")
+	r := newRig(t, p)
 	one, _ := r.tenants(t)
 	got := one.as(t, upstream.Anthropic, "", "/v1/messages/batches", messageBatch("claude", "claude"))
 	id := made(t, got)
@@ -462,6 +470,9 @@ func TestMessageBatches(t *testing.T) {
 		}
 		r.isRecorded(t, got)
 	}
+	if o := r.outcome(t, one.as(t, upstream.Anthropic, "", "/v1/messages/batches", messageBatch("claude", "other", "claude"))); o.Model != "" || o.State != string(llm.Complete) {
+		t.Errorf("several models: model %q, state %s", o.Model, o.State)
+	}
 	f := faultFormat(upstream.Anthropic)
 	limited := tenant{r, r.newKey(t, auth.KeySpec{Project: "p", Models: []identity.Model{"claude"}})}
 	made(t, limited.as(t, upstream.Anthropic, "", "/v1/messages/batches", messageBatch("claude")))
@@ -478,4 +489,31 @@ func TestMessageBatches(t *testing.T) {
 	if got := one.as(t, upstream.Anthropic, "", "/v1/messages/batches", messageBatch("claude", "fast")); got.status != http.StatusBadRequest || r.sent() != sent {
 		t.Errorf("models of two upstreams: status %d: %s", got.status, got.body)
 	}
+}
+
+// TestCachedContents: the model of which a text is cached is the key's to use and
+// becomes the upstream's own, under whichever name it is written.
+func TestCachedContents(t *testing.T) {
+	r := newRig(t, keeping())
+	one, _ := r.tenants(t)
+	got := one.as(t, upstream.Gemini, http.MethodGet, "/v1beta/cachedContents?pageSize=5&alt=json", "")
+	if r.isRecorded(t, got); got.status != http.StatusOK || strings.TrimSpace(string(got.body)) != "{}" {
+		t.Errorf("an empty list is %s", got.body)
+	}
+	for _, path := range []string{"/v1beta/cachedContents", "/v1/cachedContents"} {
+		for _, model := range []string{"models/flash", "flash"} {
+			got := one.as(t, upstream.Gemini, "", path, `{"model":`+quote(model)+`}`)
+			requests := r.ups[ge].Journal().Requests()
+			if sent := string(requests[len(requests)-1].Body); got.status != http.StatusOK || sent != `{"model":"models/gemini-3-flash-preview"}` {
+				t.Errorf("status %d, sent %s", got.status, sent)
+			}
+			if o := r.outcome(t, got); o.Model != "flash" || o.Target != "gemini-3-flash-preview" || o.Money != "unknown" {
+				t.Errorf("model %s, target %s, money %s", o.Model, o.Target, o.Money)
+			}
+		}
+	}
+	f := faultFormat(upstream.Gemini)
+	f.isFault(t, one.as(t, upstream.Gemini, "", "/v1beta/cachedContents", `{"model":"models/none"}`), fault.NotFound)
+	f.isFault(t, one.as(t, upstream.Gemini, "", "/v1beta/cachedContents", `{"model":"models/fast"}`), fault.NotCarried)
+	f.isFault(t, one.as(t, upstream.Gemini, "", "/v1beta/cachedContents", `{"contents":[]}`), fault.BadRequest)
 }

@@ -79,7 +79,7 @@ func (g *Gateway) routes(as *identity.Principal) http.Handler {
 	nowhere := g.refuse(unknown, as, fault.NotFound, "")
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		e, allow := unknown, ""
-		for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodDelete} {
+		for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodDelete, http.MethodPatch} {
 			other := *r
 			other.Method = method
 			_, pattern := mux.Handler(&other)

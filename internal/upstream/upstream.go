@@ -157,7 +157,7 @@ func (u *Upstream) Serves(ep wire.Endpoint) bool {
 // and what has to be kept.
 var rare = map[wire.Endpoint]bool{
 	wire.Compact: true, wire.Files: true, wire.Batches: true, wire.Conversations: true, wire.VectorStores: true,
-	wire.StoredResponses: true, wire.MessageBatches: true,
+	wire.StoredResponses: true, wire.MessageBatches: true, wire.CachedContents: true,
 }
 
 // Close closes idle connections; running requests go on.

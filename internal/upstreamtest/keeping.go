@@ -163,3 +163,52 @@ func messageBatch(id, status string, results any) raw {
 		"ended_at", nil, "cancel_initiated_at", nil, "archived_at", nil, "results_url", results,
 		"request_counts", obj("processing", 0, "succeeded", 1, "errored", 0, "canceled", 0, "expired", 0))
 }
+
+// cutCaches finds what stands behind cachedContents in a path of Gemini's.
+func cutCaches(path string) (id string, ok bool) {
+	for _, prefix := range []string{"/v1beta/cachedContents", "/v1/cachedContents"} {
+		if rest, found := strings.CutPrefix(path, prefix); found && (rest == "" || rest[0] == '/') {
+			return strings.TrimPrefix(rest, "/"), true
+		}
+	}
+	return "", false
+}
+
+// cachedContents serves /v1beta/cachedContents. Lists have one page.
+func cachedContents(x *exchange, id string) (reply, *fault) {
+	o := &x.s.objects
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	one := o.find("cachedContents", id)
+	switch method := x.r.Method; {
+	case id == "" && method == http.MethodPost:
+		var q struct {
+			Model string `json:"model"`
+		}
+		if json.Unmarshal(x.body, &q) != nil {
+			return reply{}, &fault{status: http.StatusBadRequest, kind: "INVALID_ARGUMENT", message: "Invalid JSON payload received."}
+		}
+		if _, f := geminiModel(x, strings.TrimPrefix(q.Model, "models/")); f != nil {
+			return reply{}, f
+		}
+		one = o.add("cachedContents", "", func(id string) raw {
+			return obj("name", "cachedContents/"+id, "model", q.Model, "createTime", "2026-11-22T00:00:00Z", "expireTime", "2026-11-22T01:00:00Z")
+		})
+		return unaryGemini(x, one.fields), nil
+	case id == "" && method == http.MethodGet:
+		all := list{}
+		for _, one := range o.those("cachedContents") {
+			all = append(all, one.fields)
+		}
+		if len(all) == 0 {
+			return unaryGemini(x, obj()), nil
+		}
+		return unaryGemini(x, obj("cachedContents", all)), nil
+	case one == nil || method == http.MethodPost:
+		return reply{}, &fault{status: http.StatusNotFound, kind: "NOT_FOUND", message: "Requested entity was not found."}
+	case method == http.MethodDelete:
+		o.drop(one)
+		return unaryGemini(x, obj()), nil
+	}
+	return unaryGemini(x, one.fields), nil
+}

@@ -28,6 +28,7 @@ const (
 	VectorStores    Endpoint = "vector_stores"    // OpenAI /v1/vector_stores and below
 	StoredResponses Endpoint = "stored_responses" // OpenAI /v1/responses/{id} and below
 	MessageBatches  Endpoint = "message_batches"  // Anthropic /v1/messages/batches and below
+	CachedContents  Endpoint = "cached_contents"  // Google /v1beta/cachedContents and below
 
 	GenerateContent    Endpoint = "generate_content"     // Google POST /v1beta/models/{model}:generateContent and :streamGenerateContent
 	CountContent       Endpoint = "count_content"        // Google POST /v1beta/models/{model}:countTokens
