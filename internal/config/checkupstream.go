@@ -67,10 +67,10 @@ func (k *checker) given(field string) bool {
 var kindEndpoints = map[Kind][]string{
 	OpenAI: {
 		"chat", "responses", "compact", "embeddings", "images", "image_edits", "image_variations", "speech", "transcriptions",
-		"translations", "moderations", "rerank",
+		"translations", "moderations", "rerank", "files", "batches", "conversations", "vector_stores", "stored_responses",
 	},
-	Anthropic: {"messages", "count_tokens"},
-	Azure: {"chat", "responses", "embeddings"},
+	Azure:     {"chat", "responses", "embeddings"},
+	Anthropic: {"messages", "count_tokens", "files", "message_batches"},
 }
 
 // endpoint checks the form of a URL. No text of the URL is shown: it may hold a

@@ -148,7 +148,7 @@ type Upstream struct {
 	AllowPrivate bool `json:"allow_private,omitzero"`
 	// Models that it offers, for servers that cannot list them.
 	Models []string `json:"models,omitzero"`
-	// Endpoints of its API that it serves: chat, responses, compact, embeddings, images, image_edits, image_variations, speech, transcriptions, translations, moderations and rerank of kind openai, chat, responses and embeddings of kind azure, messages and count_tokens of kind anthropic. Requests to others are translated, or refused where they cannot be. Default: all, or what is known of the provider.
+	// Endpoints of its API that it serves: chat, responses, compact, embeddings, images, image_edits, image_variations, speech, transcriptions, translations, moderations, rerank, files, batches, conversations, vector_stores and stored_responses of kind openai, chat, responses and embeddings of kind azure, messages, count_tokens, files and message_batches of kind anthropic. Requests to others are translated, or refused where they cannot be. Default: all, or what is known of the provider; compact and what has to be kept only of the vendor itself.
 	Endpoints []string `json:"endpoints,omitzero"`
 	// What the server does not understand though its API can express it, such as image_url or json_schema: requests of other APIs that need it are not translated for this upstream, and what only tunes is left out. docs/translation.md lists the names.
 	Lacks []llm.Feature `json:"lacks,omitzero"`

@@ -402,7 +402,7 @@ func (x *Exchange) commitHashes(a *attempt) {
 		a.commitTranslated()
 		return
 	}
-	if a.wrote {
+	if a.wrote && x.record.Req != "" {
 		sum := wire.Commit(x.body.sum, a.edits)
 		x.record.Forwarded = hex.EncodeToString(sum[:])
 	}

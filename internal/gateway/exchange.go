@@ -35,11 +35,14 @@ type Exchange struct {
 	principal  identity.Principal
 	body       *body
 	call       *wire.Call
-	asked      *llm.Request  // the call in the shared vocabulary, once it was needed
-	unread     error         // why it cannot be had
-	turns      *recollection // of a request of the Responses API
-	session    *session      // of a connection of many requests; nil for others
-	array      bool          // a stream is to reach the client as one JSON array
+	asked      *llm.Request      // the call in the shared vocabulary, once it was needed
+	unread     error             // why it cannot be had
+	turns      *recollection     // of a request of the Responses API
+	pinned     identity.Upstream // that keeps what the request refers to; empty when any will do
+	upload     *upload           // a body that is passed on as it comes; nil for others
+	asks       []asked           // the models that a batch asks
+	session    *session          // of a connection of many requests; nil for others
+	array      bool              // a stream is to reach the client as one JSON array
 	label      label.Label
 	candidates []route.Candidate
 	room       *journal.Reservation // journal space kept for the outcome
@@ -105,6 +108,9 @@ func (x *Exchange) run() error {
 	if err := x.recall(); err != nil {
 		return err
 	}
+	if err := x.owners(); err != nil {
+		return err
+	}
 	if err := x.decide(); err != nil {
 		if x.endpoint.kind == count && fault.From(err).Kind == fault.NotCarried {
 			return x.estimate()
@@ -159,8 +165,7 @@ func (x *Exchange) understand() (*wire.Call, error) {
 // owned are the members of requests that refer to, or make, objects which the
 // upstream keeps. The variants of their names are refused as well.
 var owned = map[wire.Endpoint]ownedNames{
-	wire.Responses:       newOwned("conversation", "background"),
-	wire.GenerateContent: newOwned("cachedContent", "cached_content"),
+	wire.Responses: newOwned("background"),
 }
 
 type ownedNames struct {
@@ -206,7 +211,7 @@ func (x *Exchange) decide() error {
 	var silent identity.Upstream // a local one that would be trusted if it said what it serves
 	for i, t := range x.snapshot.Targets(identity.Model(x.call.Model)) {
 		u := x.snapshot.Upstreams[t.Upstream]
-		if u == nil || x.turns != nil && x.turns.pinned != "" && x.turns.pinned != t.Upstream {
+		if u == nil || x.pinned != "" && x.pinned != t.Upstream {
 			continue
 		}
 		x.learn(u)
@@ -235,6 +240,8 @@ func (x *Exchange) decide() error {
 		return nil
 	case uncarried != nil:
 		return uncarried
+	case denied.Rules == nil && x.pinned != "":
+		return fault.New(fault.NotCarried, "the upstream that keeps what the request refers to does not serve this model")
 	case denied.Rules == nil:
 		return fault.New(fault.NotCarried, "")
 	}
@@ -348,7 +355,7 @@ func (x *Exchange) settle(last *attempt, s llm.Summary) {
 	u := s.Usage
 	known := u.Status == llm.UsageClaimed || u.Status == llm.UsageImplausible
 	switch {
-	case x.endpoint.kind == count:
+	case x.endpoint.kind == count, x.endpoint.free():
 		u = llm.Usage{Status: llm.UsageNone}
 	case known && x.call.Stream && !s.Complete && s.Finish == "" && u.Status == llm.UsageClaimed:
 		u.Status = llm.UsageUnknown // what was claimed so far is not what it took in the end

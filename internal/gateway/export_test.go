@@ -3,6 +3,10 @@ package gateway
 import (
 	"net/http"
 	"net/netip"
+
+	"sallyport/internal/keep"
+	"sallyport/internal/upstream"
+	"sallyport/internal/wire"
 )
 
 // Route is one row of the route table, for tests that walk it.
@@ -27,6 +31,43 @@ func Routes() []Route {
 	}
 	return all
 }
+
+// ObjectRoutes are the routes of objects that an upstream keeps, below /v1. Those
+// that two APIs share are there once for each.
+func ObjectRoutes() (all []ObjectRoute) {
+	for _, e := range objectTable {
+		all = append(all, ObjectRoute{Route{string(e.name), e.method, map[bool]string{true: "/v1beta", false: "/v1"}[e.speaks == upstream.Gemini] + e.path}, string(e.sort), e.act == lists, e.act == removes, e.speaks})
+		if e.shared {
+			all = append(all, ObjectRoute{Route{string(e.name), e.method, "/v1" + e.path}, string(e.sort), e.act == lists, e.act == removes, upstream.Anthropic})
+		}
+	}
+	return all
+}
+
+// ObjectRoute is a route about objects.
+type ObjectRoute struct {
+	Route
+	Sort           string
+	Lists, Removes bool
+	Speaks         upstream.Kind
+}
+
+// Mentions are the ids of objects that a body names, each behind its sort.
+func Mentions(b []byte, calls bool) (found []string) {
+	_ = mentions(b, calls, func(sort keep.Kind, lit []byte, _ int) error {
+		found = append(found, string(sort)+" "+string(wire.Unquote(lit)))
+		return nil
+	})
+	return found
+}
+
+// Member is what the folded name of a member tells Mentions.
+func Member(name string) (sort keep.Kind, opaque bool) {
+	return members[name].sort, members[name].opaque
+}
+
+// MaxObject bounds one file.
+const MaxObject = maxObject
 
 // Source is the address that failures of a request are throttled by.
 func (g *Gateway) Source(r *http.Request) netip.Addr { return g.source(r) }

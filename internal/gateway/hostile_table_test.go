@@ -101,7 +101,7 @@ func targets() []hostile {
 		"//v1//chat/../", "//v1/chat/completions", "/v1//chat/completions", "/v1/chat/./completions", "/v1/chat/x/../completions",
 		"/v1/chat/completions/..", "/v1/%2e%2e/v1/chat/completions", "/v1/chat/completions%00", "/v1/chat/completions%20", "/v1/chat/completions;x=1",
 		"/v1/chat%2fcompletions", "/v1%2Fchat/completions", `/v1\chat\completions`, "/v1/chat/completions%2f..", "/v1/chat/completions.json",
-		"/v1/chat/completionſ", "/v1/models/../chat/completions", "/v1/chat/completions%c0%af", "/.%2e/v1/chat/completions", "/v1/files", "/admin", "/metrics",
+		"/v1/chat/completionſ", "/v1/models/../chat/completions", "/v1/chat/completions%c0%af", "/.%2e/v1/chat/completions", "/v1/uploads", "/admin", "/metrics",
 		"/v1/organization/admin_api_keys", "/v1beta/models/fast:generateVideos", "/v1beta/files", "/v1/models/fast:", "/openai/deployments/fast/chat/completions",
 	} {
 		list = append(list, hostile{"path " + path, at("POST " + path + " HTTP/1.1"), []int{404}})

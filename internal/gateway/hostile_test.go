@@ -129,7 +129,7 @@ func TestUnreadBodies(t *testing.T) {
 		{chatLine, "Authorization: Bearer $KEY\r\nContent-Encoding: br\r\n", http.StatusUnsupportedMediaType},
 		{chatLine, "Authorization: Bearer $KEY\r\nX-Sallyport-Hop: A\r\n", http.StatusBadRequest},
 		{"PUT /v1/messages HTTP/1.1", "Authorization: Bearer $KEY\r\n", http.StatusMethodNotAllowed},
-		{"POST /v1/files HTTP/1.1", "Authorization: Bearer $KEY\r\n", http.StatusNotFound},
+		{"POST /v1/uploads HTTP/1.1", "Authorization: Bearer $KEY\r\n", http.StatusNotFound},
 		{"GET /v1/models HTTP/1.1", "Authorization: Bearer $KEY\r\n", http.StatusOK},
 	} {
 		for _, length := range []string{"Content-Length: 1000", "Transfer-Encoding: chunked"} {

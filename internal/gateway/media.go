@@ -86,7 +86,7 @@ func (a *attempt) passMedia(ctx context.Context, resp *http.Response, watch *wat
 	}
 	watch.alive(a.stall())
 	if call.Raw && t != "application/json" {
-		a.passRaw(ctx, resp, watch)
+		a.passRaw(ctx, resp, watch, a.exchange.snapshot.Limits.Answer)
 		return
 	}
 	a.passWhole(ctx, resp, watch)
@@ -110,13 +110,11 @@ type raw struct {
 // passRaw passes an answer on as it comes. Its first byte commits the attempt; if it
 // breaks off later the connection to the client does as well, since nothing in the
 // answer itself could say so.
-func (a *attempt) passRaw(ctx context.Context, resp *http.Response, watch *watch) {
+func (a *attempt) passRaw(ctx context.Context, resp *http.Response, watch *watch, limit int64) {
 	if resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && resp.ProtoMajor == 1 {
 		a.end(llm.Malformed, fault.New(fault.UpstreamInvalid, "the upstream does not say where its answer ends"))
 		return
 	}
-	x := a.exchange
-	limit := x.snapshot.Limits.Answer
 	if resp.ContentLength > limit {
 		a.end(llm.TooLarge, fault.New(fault.UpstreamInvalid, "the upstream's answer is too large"))
 		return

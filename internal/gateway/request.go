@@ -45,6 +45,11 @@ func (x *Exchange) authenticate() error {
 			return err
 		}
 	}
+	if x.endpoint.kind == object || x.endpoint.kind == kept {
+		if err := x.keepQuery(query); err != nil {
+			return err
+		}
+	}
 	if err := auth.RequireInference(x.principal); err != nil {
 		return err
 	}

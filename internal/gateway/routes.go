@@ -24,6 +24,7 @@ const (
 	local                     // answered by Sallyport itself: authenticated, not recorded
 	socketed                  // a WebSocket: a loop of generate
 	kept                      // as local: what Sallyport keeps for the project
+	object                    // recorded, passed on: what an upstream keeps for the project
 )
 
 // endpoint is one row of the route table.
@@ -36,6 +37,7 @@ type endpoint struct {
 	forward string // below an upstream's base URL; {model} stands for the model
 	form    bool   // the body is multipart/form-data
 	address        // what the path says besides; zero where the body says it
+	stored         // of kind object: what the route does
 }
 
 // table lists every route of the data plane once; each is served with and
@@ -69,6 +71,7 @@ func (g *Gateway) routes(as *identity.Principal) http.Handler {
 	}
 	g.googleRoutes(mux, byPattern, as)
 	g.mediaRoutes(mux, byPattern, as)
+	g.objectRoutes(mux, byPattern, as)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if g.Ready() != nil {
@@ -79,12 +82,12 @@ func (g *Gateway) routes(as *identity.Principal) http.Handler {
 	nowhere := g.refuse(unknown, as, fault.NotFound, "")
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		e, allow := unknown, ""
-		for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodDelete} {
+		for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodDelete, http.MethodPatch} {
 			other := *r
 			other.Method = method
 			_, pattern := mux.Handler(&other)
 			if known, ok := byPattern[pattern]; ok {
-				e, allow = known, strings.TrimPrefix(allow+", "+method, ", ")
+				e, allow = known.of(r), strings.TrimPrefix(allow+", "+method, ", ")
 			}
 		}
 		if allow == "" {
@@ -143,6 +146,8 @@ func (g *Gateway) handle(e endpoint, as *identity.Principal) http.Handler {
 			x.listModels()
 		case kept:
 			x.serveKept()
+		case object:
+			x.serveObject()
 		case socketed:
 			x.serveSocket(as)
 		default:

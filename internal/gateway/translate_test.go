@@ -545,7 +545,7 @@ func TestDropped(t *testing.T) {
 		{gemini, `,"parallel_tool_calls":false,"tools":[{"type":"function","function":{"name":"f"}}]`, "/parallel_tool_calls", fault.NotCarried},
 		{gemini, `,"logprobs":true`, "/logprobs", fault.NotCarried},
 		{google, `,"tools":[{"googleSearch":{}}]`, "/tools/0/googleSearch", fault.NotCarried},
-		{google, `,"cachedContent":"cachedContents/x"`, "/cachedContent", fault.NotCarried},
+		{google, `,"cachedContent":"cachedContents/x"`, "/cachedContent", fault.NotFound},
 		{google, `,"generationConfig":{"responseModalities":["TEXT","IMAGE"]}`, "/generationConfig/responseModalities/1", fault.NotCarried},
 		{google, `,"generationConfig":{"topP":1},"generation_config":{"topP":1}`, "/generation_config", fault.BadRequest},
 	} {

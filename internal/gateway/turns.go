@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"sallyport/internal/fault"
-	"sallyport/internal/identity"
 	"sallyport/internal/keep"
 	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
@@ -30,18 +29,17 @@ type turn struct {
 
 // recollection is what a request of the Responses API refers to and leaves behind.
 type recollection struct {
-	previous string            // the response that it names
-	chain    []byte            // what was said before, as elements of a JSON array
-	own      []byte            // what is new, as elements
-	edits    []wire.Edit       // that put the one in front of the other
-	whole    []byte            // the body with the edits, once it was needed
-	pinned   identity.Upstream // that keeps what the request refers to; empty when any will do
-	store    bool              // the client wants the response kept
+	previous string      // the response that it names
+	chain    []byte      // what was said before, as elements of a JSON array
+	own      []byte      // what is new, as elements
+	edits    []wire.Edit // that put the one in front of the other
+	whole    []byte      // the body with the edits, once it was needed
+	store    bool        // the client wants the response kept
 }
 
 // references are the members of a responses request that matter here. The
 // variants of their names are refused as well.
-var references = wire.NewGuard("previous_response_id", "store", "input")
+var references = wire.NewGuard("previous_response_id", "store", "input", "conversation")
 
 // recall finds out what a request of the Responses API refers to.
 func (x *Exchange) recall() error {
@@ -49,7 +47,7 @@ func (x *Exchange) recall() error {
 		return nil
 	}
 	b := x.body.bytes
-	var at [3]wire.Span
+	var at [4]wire.Span
 	top := wire.Span{Start: bytes.IndexByte(b, '{'), End: len(b)}
 	if err := wire.Lookup(b, top, references, at[:]); err != nil {
 		return err
@@ -97,7 +95,9 @@ func (x *Exchange) dereference(previous, input wire.Span) error {
 			if err != nil {
 				return noItem(err, id, wire.Pointer(b, span.Start))
 			}
-			x.turns.pinned = at
+			if err := x.pin(at, wire.Pointer(b, span.Start)); err != nil {
+				return err
+			}
 			own = append(own, item)
 			continue
 		}
@@ -155,8 +155,10 @@ func (x *Exchange) continueFrom(id string, previous, input wire.Span) error {
 		if errors.Is(err, keep.ErrNotFound) {
 			return notKept(id)
 		}
-		x.turns.pinned = at
-		return err
+		if err != nil {
+			return err
+		}
+		return x.pin(at, "/previous_response_id")
 	}
 	x.turns.chain = t.items
 	x.turns.edits = x.prepend(previous, input)
@@ -217,7 +219,9 @@ func join(dst []byte, lists ...[]byte) []byte {
 }
 
 // keeps reports whether an upstream keeps the responses that it gives.
-func keeps(u *upstream.Upstream) bool { return u.Kind == upstream.OpenAI && u.Official() }
+func keeps(u *upstream.Upstream) bool {
+	return u.Kind == upstream.OpenAI && u.Serves(wire.StoredResponses)
+}
 
 // leave keeps the turn that ended with a response, before the client learns that
 // it has ended: the next request may follow at once. A turn that cannot be kept
@@ -347,13 +351,18 @@ func (s *session) forget(id string) {
 }
 
 // serveKept answers GET and DELETE /responses/{id} and GET of its input items from
-// what is kept here for the project.
+// what is kept here for the project, or from the upstream that keeps it.
 func (x *Exchange) serveKept() {
 	defer x.recover()
 	err := x.authenticate()
 	var answer []byte
 	if err == nil {
 		answer, err = x.keptAnswer()
+	}
+	if errors.Is(err, keep.ErrNotFound) {
+		if err = x.elsewhere(); err == nil {
+			return
+		}
 	}
 	if err != nil {
 		x.refuse(err)
@@ -367,18 +376,18 @@ func (x *Exchange) keptAnswer() ([]byte, error) {
 	ctx, project, id := x.request.Context(), x.principal.Project, x.request.PathValue("id")
 	if x.request.Method == http.MethodDelete {
 		if err := x.gateway.Keep.Drop(ctx, project, id); err != nil {
-			return nil, noResponse(err, id)
+			return nil, err
 		}
 		w := wire.NewBuilder(nil).Open().StrMember("id", id).StrMember("object", "response").Key("deleted").Bool(true).Close()
 		return w.Bytes(), nil
 	}
 	document, err := x.gateway.Keep.Get(ctx, project, id)
 	if err != nil {
-		return nil, noResponse(err, id)
+		return nil, err
 	}
 	t := parseTurn(document)
 	if t == nil {
-		return nil, noResponse(keep.ErrNotFound, id)
+		return nil, keep.ErrNotFound
 	}
 	if strings.HasSuffix(x.request.URL.Path, "/input_items") {
 		return inputItems(t.input), nil
@@ -386,12 +395,15 @@ func (x *Exchange) keptAnswer() ([]byte, error) {
 	return t.object, nil
 }
 
-// noResponse is what a client is told about an id that leads to nothing of its own.
-func noResponse(err error, id string) error {
-	if errors.Is(err, keep.ErrNotFound) {
-		return fault.Newf(fault.NotFound, "no response with the id %q is kept here for this project", clip(id, 128))
+// elsewhere asks the upstream that keeps a response of the project.
+func (x *Exchange) elsewhere() error {
+	e := &x.endpoint
+	e.name, e.kind, e.forward, e.stored = wire.StoredResponses, object, e.path, stored{sort: keep.Response, act: uses}
+	if e.method == http.MethodDelete {
+		e.act = removes
 	}
-	return err
+	x.record.Endpoint = string(e.name)
+	return x.runObject()
 }
 
 // inputItems lists a turn's own input in the API's form. Items that have no id get

@@ -40,6 +40,7 @@ const (
 	CachedText   Kind = "cached_content"
 	Upload       Kind = "upload"
 	Item         Kind = "item" // of a response
+	Container    Kind = "container"
 )
 
 // Config is what a Keep is made of. All fields are required.

@@ -56,16 +56,24 @@ func (u *Upstream) Official() bool {
 }
 
 // Serves reports whether the upstream serves an endpoint of its API. Without a list
-// it serves what its kind does; but compactions only their inventor does.
+// it serves what its kind does; but what hardly any other server has only its
+// inventor does.
 func (u *Upstream) Serves(ep wire.Endpoint) bool {
 	serves := u.Endpoints
 	if serves == nil {
 		serves = kinds[u.Kind].serves
 	}
 	if serves == nil {
-		return ep != wire.Compact || u.Official()
+		return !rare[ep] || u.Official()
 	}
 	return slices.Contains(serves, ep)
+}
+
+// rare are the endpoints that hardly anybody but the vendor serves: compactions,
+// and what has to be kept.
+var rare = map[wire.Endpoint]bool{
+	wire.Compact: true, wire.Files: true, wire.Batches: true, wire.Conversations: true, wire.VectorStores: true,
+	wire.StoredResponses: true, wire.MessageBatches: true, wire.CachedContents: true,
 }
 
 // lists reports whether the upstream can say which models it serves. Clouds list

@@ -30,6 +30,9 @@ func routeAnthropic(x *exchange) (reply, *fault) {
 	default:
 		return reply{}, invalid(fmt.Sprintf("anthropic-version: %q is not a valid version", v))
 	}
+	if rep, f, known := routeObject(x, strings.TrimPrefix(x.r.URL.Path, "/v1/")); known {
+		return rep, f
+	}
 	method := http.MethodPost
 	var handle func(*exchange) (reply, *fault)
 	id, one := strings.CutPrefix(x.r.URL.Path, "/v1/models/")

@@ -27,6 +27,11 @@
 //
 // Expect computes the same answer without a server.
 //
+// A Server also keeps what its vendor keeps: files, batches, conversations, vector
+// stores and responses of OpenAI, files and message batches of Anthropic, cached
+// contents of Google. It keeps them for whoever holds its credential, so whose they
+// are is for others to know. A batch is done when it is looked at.
+//
 // # Made to fail
 //
 // A Behaviour says what goes wrong. It is set for a Server (Config.Behaviour,

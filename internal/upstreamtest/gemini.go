@@ -31,6 +31,10 @@ func routeGemini(x *exchange) (reply, *fault) {
 	if f := geminiAuth(x); f != nil {
 		return reply{}, f
 	}
+	if rest, caches := cutCaches(x.r.URL.Path); caches {
+		x.body = camelJSON(x.body)
+		return cachedContents(x, rest)
+	}
 	model, verb, ok := geminiPath(x.r.URL.Path)
 	handle := map[string]func(*exchange, string) (reply, *fault){
 		"generateContent": generateContent, "streamGenerateContent": generateContent, "countTokens": countContent,

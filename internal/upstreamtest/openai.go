@@ -16,6 +16,9 @@ func routeOpenAI(x *exchange) (reply, *fault) {
 		return reply{}, f
 	}
 	path, ok := strings.CutPrefix(x.r.URL.Path, "/v1/")
+	if rep, f, known := routeObject(x, path); ok && known {
+		return rep, f
+	}
 	routes := map[string]func(*exchange) (reply, *fault){
 		"chat/completions": chat, "responses": responses, "embeddings": embeddings,
 	}

@@ -95,6 +95,7 @@ func responses(x *exchange) (reply, *fault) {
 	if x.echoes("body") {
 		t.a.Text = x.headerText()
 	}
+	keepResponse(x, t)
 	if q.Stream {
 		return t.stream(), nil
 	}

@@ -95,6 +95,7 @@ type Server struct {
 	handled sync.WaitGroup // handlers, hijacked connections included
 	conns   atomic.Uint64
 	ids     atomic.Uint64
+	objects objects
 
 	mu        sync.Mutex
 	behaviour Behaviour
@@ -120,6 +121,7 @@ func Start(cfg Config) (*Server, error) {
 		cfg: cfg, journal: newJournal(), behaviour: cfg.Behaviour,
 		serial: rand.Text(), times: map[string]int{},
 	}
+	s.objects.serial = s.serial
 	s.journal.headers, s.journal.bodies = cfg.LogHeaders, cfg.LogBody
 	if cfg.LogPath != "" {
 		f, err := os.OpenFile(cfg.LogPath, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)

@@ -31,6 +31,14 @@ const (
 	Moderations     Endpoint = "moderations"      // OpenAI POST /v1/moderations
 	Rerank          Endpoint = "rerank"           // Cohere POST /v1/rerank and /v2/rerank
 
+	Files           Endpoint = "files"            // OpenAI and Anthropic /v1/files and below
+	Batches         Endpoint = "batches"          // OpenAI /v1/batches and below
+	Conversations   Endpoint = "conversations"    // OpenAI /v1/conversations and below
+	VectorStores    Endpoint = "vector_stores"    // OpenAI /v1/vector_stores and below
+	StoredResponses Endpoint = "stored_responses" // OpenAI /v1/responses/{id} and below
+	MessageBatches  Endpoint = "message_batches"  // Anthropic /v1/messages/batches and below
+	CachedContents  Endpoint = "cached_contents"  // Google /v1beta/cachedContents and below
+
 	GenerateContent    Endpoint = "generate_content"     // Google POST /v1beta/models/{model}:generateContent and :streamGenerateContent
 	CountContent       Endpoint = "count_content"        // Google POST /v1beta/models/{model}:countTokens
 	EmbedContent       Endpoint = "embed_content"        // Google POST /v1beta/models/{model}:embedContent
