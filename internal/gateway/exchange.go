@@ -272,7 +272,7 @@ func (x *Exchange) hold() {
 		return // free by declaration
 	}
 	e := ledger.Estimate{
-		PromptBytes: x.body.size, MaxOutput: x.call.MaxOutput, Choices: x.call.Choices, NoOutput: x.endpoint.kind == embed,
+		PromptBytes: x.body.weight(), MaxOutput: x.call.MaxOutput, Choices: x.call.Choices, NoOutput: x.endpoint.kind == embed,
 	}
 	x.record.Hold = int64(x.gateway.Ledger.Hold(e, targets, x.record.TS))
 }

@@ -241,6 +241,10 @@ func TestMediaMoney(t *testing.T) {
 			t.Errorf("%s: %s %d, want %d; claim %s", name, o.Money, o.Amount, c.amount, o.Verbatim)
 		}
 	}
+	ear := mediums[slices.IndexFunc(mediums, func(m medium) bool { return m.name == "transcription" })].call("hello")
+	if o, want := r.outcome(t, r.do(t, ear)), (int64(len(ear.body))/16/3+1)*2_500+4096*10_000; o.Hold != want {
+		t.Errorf("a file is held at %d, want %d", o.Hold, want)
+	}
 	for _, knobs := range []string{"usage=negative", "usage=huge", "usage=fraction"} {
 		o := r.outcome(t, r.do(t, mediums[0].call("hello [["+knobs+"]]")))
 		if o.Usage != string(llm.UsageImplausible) || o.Money != ledger.MoneyHeld {
