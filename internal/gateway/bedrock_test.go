@@ -19,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
 	"github.com/google/go-cmp/cmp"
 
+	"sallyport/internal/gateway"
+	"sallyport/internal/identity"
 	"sallyport/internal/llm"
 	"sallyport/internal/record"
 	"sallyport/internal/secret"
@@ -354,5 +356,25 @@ func TestBedrockHidesCredentials(t *testing.T) {
 		if log := r.logs.String(); strings.Contains(log, bedrockSecret) || strings.Contains(log, bedrockToken) || strings.Contains(log, "AWS4-HMAC") {
 			t.Errorf("logged %s", log)
 		}
+	}
+}
+
+// TestBedrockFailsOver: an exception before any content leaves the answer to the
+// next target, of whatever format.
+func TestBedrockFailsOver(t *testing.T) {
+	throttled := message(":message-type", "exception", ":exception-type", "throttlingException", `{"message":"Too many tokens"}`)
+	r, tap := withBedrock(t, saying("", append(events("messageStart", `{"role":"assistant"}`), throttled)...))
+	s := *r.Snapshot()
+	s.Models = map[identity.Model][]gateway.Target{cloud: {{Upstream: cloud, Model: bedrockModel}, {Upstream: oa, Model: "gpt-5-mini"}}}
+	r.Swap(&s)
+	f := formatNamed("messages stream")
+	got := r.do(t, call{path: f.path, body: f.body(cloud, "hello")})
+	tap.take(t)
+	o := r.outcome(t, got)
+	if got.status != http.StatusOK || o.State != string(llm.Complete) || o.Upstream != string(oa) || len(o.Attempts) != 2 || o.Attempts[0].State != string(llm.ErrorFrame) {
+		t.Errorf("status %d, %+v: %s", got.status, o, got.body)
+	}
+	if n := bytes.Count(got.body, []byte("event: message_start")); n != 1 {
+		t.Errorf("%d starts in %s", n, got.body)
 	}
 }

@@ -3,11 +3,36 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
 	"sallyport/internal/secret"
 )
+
+// prepare makes ready what the kind authorizes requests with, and what Leaks looks
+// for.
+func (u *Upstream) prepare() (err error) {
+	switch u.Kind {
+	case Bedrock:
+		if u.Key.Empty() || u.KeyID.Empty() || u.Region == "" {
+			return fmt.Errorf("upstream %s: an access key id, its secret and a region are needed", u.Name)
+		}
+		u.signer = v4.NewSigner()
+	case Vertex: // whose key is a file, and never sent
+		u.tokens, err = newTokens(u.Name, u.Key, u.TokenURL, u.transport)
+		u.Key = secret.String{}
+	}
+	for _, credential := range []secret.String{u.Key, u.Token, u.KeyID} {
+		u.watch(credential)
+	}
+	for _, credential := range u.SecretHeaders {
+		u.watch(credential)
+	}
+	return err
+}
 
 // carriers are the headers that a kind's credential may stand in.
 var carriers = []string{"Authorization", "X-Api-Key", "X-Goog-Api-Key", "Api-Key"}

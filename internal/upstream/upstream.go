@@ -88,14 +88,6 @@ func New(cfg Config) (*Upstream, error) {
 	if u.Family() == "" {
 		return nil, fmt.Errorf("upstream %s: base_url does not end with /publishers/google or /publishers/anthropic", cfg.Name)
 	}
-	if cfg.Kind != Vertex { // whose key is a file, and never sent
-		u.watch(cfg.Key)
-	}
-	u.watch(cfg.Token)
-	u.watch(cfg.KeyID)
-	for _, value := range cfg.SecretHeaders {
-		u.watch(value)
-	}
 	g := &guard{
 		name: cfg.Name, onSite: cfg.Class == label.OnSite, plain: base.Scheme == "http",
 		private: cfg.AllowPrivate || cfg.Class == label.OnSite, resolver: cfg.Resolver, host: base.Hostname(),
@@ -129,16 +121,8 @@ func New(cfg Config) (*Upstream, error) {
 		u.transport.Proxy = http.ProxyURL(proxy)
 	}
 	u.catalog.Store(&Catalog{Models: cfg.Models})
-	switch cfg.Kind {
-	case Bedrock:
-		if cfg.Key.Empty() || cfg.KeyID.Empty() || cfg.Region == "" {
-			return nil, fmt.Errorf("upstream %s: an access key id, its secret and a region are needed", cfg.Name)
-		}
-		u.signer = v4.NewSigner()
-	case Vertex:
-		if u.tokens, err = newTokens(cfg.Name, cfg.Key, cfg.TokenURL, u.transport); err != nil {
-			return nil, err
-		}
+	if err := u.prepare(); err != nil {
+		return nil, err
 	}
 	return u, nil
 }
