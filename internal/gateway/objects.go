@@ -139,7 +139,10 @@ const headerUpstream = "X-Sallyport-Upstream"
 
 // objectQuery are the parameters of lists and reads. Others are refused: which of
 // them would reach past the project nobody here can know.
-var objectQuery = []string{"limit", "order", "after", "before", "after_id", "before_id", "purpose", "filter", "include", "include[]", "beta", "pageSize", "pageToken", "updateMask"}
+var objectQuery = []string{
+	"limit", "order", "after", "before", "after_id", "before_id", "purpose", "filter", "include", "include[]", "beta",
+	"pageSize", "pageToken", "updateMask",
+}
 
 // keepQuery leaves in the request's query what goes on to the upstream.
 func (x *Exchange) keepQuery(query url.Values) error {
@@ -149,6 +152,8 @@ func (x *Exchange) keepQuery(query url.Values) error {
 		case name == "key", x.endpoint.speaks == upstream.Gemini && (name == "alt" || name == "$alt"): // read already
 		case !slices.Contains(objectQuery, name):
 			return fault.Newf(fault.BadRequest, "the parameter %q is not carried", clip(name, 64))
+		case len(values) > 1 && !strings.HasPrefix(name, "include"): // which of them counts nobody knows
+			return fault.Newf(fault.BadRequest, "the parameter %q is given twice", name)
 		default:
 			kept[name] = values
 		}

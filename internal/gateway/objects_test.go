@@ -391,7 +391,7 @@ func TestListsLookFurther(t *testing.T) {
 	}
 	foreign := other.make(t, upstream.OpenAI, "file")
 	sent := r.sent()
-	for query, kind := range map[string]fault.Kind{"?after=" + foreign: fault.NotFound, "?order=desc&before=file-none": fault.NotFound, "?user=x": fault.BadRequest} {
+	for query, kind := range map[string]fault.Kind{"?after=" + foreign: fault.NotFound, "?order=desc&before=file-none": fault.NotFound, "?user=x": fault.BadRequest, "?after=" + own[0] + "&after=" + foreign: fault.BadRequest} {
 		if faultFormat(upstream.OpenAI).isFault(t, one.as(t, upstream.OpenAI, http.MethodGet, "/v1/files"+query, ""), kind); r.sent() != sent {
 			t.Errorf("%s was sent", query)
 		}
