@@ -69,8 +69,7 @@ func (a *App) watchConfig(ctx context.Context) error {
 		return fmt.Errorf("watch the configuration file: %w", err)
 	}
 	var seen fileStamp
-	rest := time.NewTimer(settle)
-	rest.Stop()
+	rest := time.NewTimer(settle) // once at first: the file may have changed before the watch began
 	for {
 		select {
 		case <-ctx.Done():

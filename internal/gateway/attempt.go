@@ -41,6 +41,7 @@ type attempt struct {
 	committed bool         // the answer, or an error of the upstream, is on its way to the client
 	removed   []wire.Edit  // between the upstream's stream and what the client gets
 	answer    string       // hex SHA-256 of the upstream's body
+	told      told         // objects that the answer tells of; nil when nobody listens
 }
 
 // attempts tries the candidates in order until one commits, and returns the last.
@@ -143,6 +144,7 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 	}
 	a.follower = a.follow()
 	a.edit()
+	a.listen()
 	ctx, cancel := context.WithCancelCause(x.request.Context())
 	defer cancel(nil)
 	if a.upstream.Total > 0 {
@@ -373,6 +375,7 @@ func (a *attempt) passWhole(ctx context.Context, resp *http.Response, watch *wat
 			return
 		}
 	}
+	a.adopt(answer)
 	x.leave(a, answer)
 	x.record.TTFB = now() - x.record.TS
 	a.answerHeader(resp.Header)

@@ -30,15 +30,18 @@ func against(t *testing.T, h http.HandlerFunc) *rig {
 	t.Cleanup(s.Close)
 	p := keeping()
 	p.snapshot = func(snap *gateway.Snapshot) {
-		u, err := upstream.New(upstream.Config{
-			Name: oa, Kind: upstream.OpenAI, BaseURL: s.URL + "/v1", Key: secret.New(openAIKey), Class: label.Vetted, AllowPrivate: true,
-			Endpoints: []wire.Endpoint{wire.Files, wire.Batches},
-		})
-		if err != nil {
-			t.Fatal(err)
+		for _, c := range []upstream.Config{
+			{Name: oa, Kind: upstream.OpenAI, BaseURL: s.URL + "/v1", Key: secret.New(openAIKey), Endpoints: []wire.Endpoint{wire.Files, wire.Batches}},
+			{Name: an, Kind: upstream.Anthropic, BaseURL: s.URL, Key: secret.New(anthropicKey), Endpoints: []wire.Endpoint{wire.Messages, wire.Files}},
+		} {
+			c.Class, c.AllowPrivate = label.Vetted, true
+			u, err := upstream.New(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(u.Close)
+			snap.Upstreams[c.Name] = u
 		}
-		t.Cleanup(u.Close)
-		snap.Upstreams[oa] = u
 	}
 	return newRig(t, p)
 }

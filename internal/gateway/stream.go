@@ -170,6 +170,7 @@ func (p *pump) frame(ev wire.Event) {
 		}
 		return
 	}
+	a.adopt(ev.Data)
 	switch kind := a.follower.Frame(ev); kind {
 	case wire.FrameUsage:
 		if a.dropUsage {
