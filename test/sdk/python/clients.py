@@ -23,6 +23,8 @@ WEATHER = {
     "properties": {"city": {"type": "string"}},
     "required": ["city"],
 }
+CITY = {**WEATHER, "additionalProperties": False}  # strict modes insist on it
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 # What a 135M model answers with a tool call; phrasing matters to it, so there is more than one.
 LAB_TOOL_PROMPTS = ["Call get_weather for Lisbon.", "Weather in Oslo now?", "Weather in Rome?", "Call get_weather for Berlin."]
 
@@ -44,6 +46,30 @@ def digest_of(text):
 def expect_answer(text, answer, nonce):
     start = f"digest:{digest_of(text)} nonce:{nonce.removeprefix('nonce-')}"
     expect(answer.startswith(start), f"{answer!r} does not start with {start!r}")
+
+
+def expect_city(text, answer):
+    city = json.loads(answer)["city"] if isinstance(answer, str) else answer["city"]
+    expect(city.startswith(digest_of(text)), f"{city!r} does not start with {digest_of(text)}")
+
+
+def expect_calls(text, calls):
+    """calls: (id, name, arguments) of every call; APIs without ids give None."""
+    expect([name for _, name, _ in calls] == ["get_weather", "get_time"], f"calls {calls}")
+    expect(calls[0][0] is None or calls[0][0] != calls[1][0], f"one id for two calls: {calls}")
+    for _, _, arguments in calls:
+        expect_city(text, arguments)
+
+
+def expect_seen(answers, nonce):
+    for answer in answers:
+        expect(answer.startswith("digest:") and nonce.removeprefix("nonce-") in answer, f"answer {answer!r}")
+
+
+def expect_long(text, unary, streamed, nonce):
+    expect_answer(text, unary, nonce)
+    expect(len(unary) > 50_000, f"{len(unary)} characters")
+    expect(unary == streamed, f"{len(unary)} characters whole, {len(streamed)} streamed")
 
 
 def raises(kind, call):
@@ -125,6 +151,19 @@ class OpenAI:
         expect(kinds[0] == "response.created" and kinds[-1] == "response.completed", f"events {kinds}")
         expect([event.sequence_number for event in events] == list(range(len(events))), "sequence numbers have gaps")
 
+    def responses_tools(self, nonce):
+        tool = {"type": "function", "name": "get_weather", "parameters": WEATHER, "strict": False}
+        text = f"weather? {nonce}"
+        question = {"role": "user", "content": text}
+        first = self.client.responses.create(model=self.models["chat"], input=[question], tools=[tool], tool_choice="required")
+        [call] = [item for item in first.output if item.type == "function_call"]
+        expect(json.loads(call.arguments)["city"] == digest_of(text) + ' "é" 🚀', f"arguments {call.arguments}")
+        result = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+        second = self.client.responses.create(model=self.models["chat"], input=[question, *first.output, result], tools=[tool])
+        expect(second.output_text.startswith("digest:"), "no text after the tool result")
+        third = self.client.responses.create(model=self.models["chat"], input=[question, *first.output, result, *second.output, question], tools=[tool])
+        expect(third.output_text.startswith("digest:"), "no text in the third turn")
+
     def embeddings(self, nonce):
         answer = self.client.embeddings.create(model=self.models["embed"], input=[f"a {nonce}", f"b {nonce}"])
         for item in answer.data:
@@ -136,6 +175,65 @@ class OpenAI:
         expect(same, "base64 and float differ")
         raw = self.client.embeddings.with_raw_response.create(model=self.models["embed"], input=f"a {nonce}", encoding_format="base64")
         expect(base64.b64decode(raw.http_response.json()["data"][0]["embedding"]), "base64 was not passed on")
+
+    def parallel(self, nonce):
+        text = f"call get_weather and get_time {nonce}"
+        tools = [{"type": "function", "function": {"name": name, "parameters": WEATHER}} for name in ("get_weather", "get_time")]
+        calls = self.chat(text, tools=tools).choices[0].message.tool_calls
+        expect_calls(text, [(call.id, call.function.name, call.function.arguments) for call in calls])
+        made = {}
+        for chunk in self.chat(text, tools=tools, stream=True):
+            for call in chunk.choices[0].delta.tool_calls or []:
+                one = made.setdefault(call.index, [None, None, ""])
+                one[0], one[1] = one[0] or call.id, one[1] or call.function.name
+                one[2] += call.function.arguments or ""
+        expect_calls(text, [tuple(made[index]) for index in sorted(made)])
+
+    def structured(self, nonce):
+        text = f"where? {nonce}"
+        shape = {"type": "json_schema", "json_schema": {"name": "place", "strict": True, "schema": CITY}}
+        expect_city(text, self.chat(text, response_format=shape).choices[0].message.content)
+        expect_city(text, self.streamed(text, response_format=shape))
+
+    def streamed(self, text, **more):
+        return "".join(chunk.choices[0].delta.content or "" for chunk in self.chat(text, stream=True, **more))
+
+    def image(self, nonce):
+        content = [{"type": "text", "text": f"what is it? {nonce}"}, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}}]
+        expect_seen([self.chat(content).choices[0].message.content, self.streamed(content)], nonce)
+
+    def reasoning(self, nonce):
+        text = f"think {nonce}"
+        expect_seen([self.chat(text, reasoning_effort="low").choices[0].message.content, self.streamed(text, reasoning_effort="low")], nonce)
+
+    def long(self, nonce):
+        text = f"hello {nonce} [[frames=300 frame-bytes=200]]"
+        expect_long(text, self.chat(text).choices[0].message.content, self.streamed(text), nonce)
+
+    def files(self, nonce):
+        made = self.client.files.create(file=("lines.jsonl", f"{nonce}\n".encode()), purpose="batch")
+        expect(self.client.files.retrieve(made.id).id == made.id, "retrieve gave another file")
+        expect(made.id in [one.id for one in self.client.files.list()], "the file is not in the list")
+        expect(self.client.files.content(made.id).read() == f"{nonce}\n".encode(), "the content changed")
+        batch = self.client.batches.create(input_file_id=made.id, endpoint="/v1/chat/completions", completion_window="24h")
+        expect(batch.id in [one.id for one in self.client.batches.list()], "the batch is not in the list")
+        expect(self.client.batches.retrieve(batch.id).input_file_id == made.id, "the batch has another file")
+        expect(self.client.files.delete(made.id).deleted, "not deleted")
+        raises(openai.NotFoundError, lambda: self.client.files.retrieve(made.id))
+        raises(openai.NotFoundError, lambda: self.client.files.retrieve("file-of-nobody"))
+
+    def media(self, nonce):
+        media = self.plan["models"]["media"]
+        picture = self.client.images.generate(model=media["image"], prompt=f"a gate {nonce}").data[0]
+        expect(base64.b64decode(picture.b64_json), "no picture")
+        edited = self.client.images.edit(model=media["image"], prompt=f"a door {nonce}", image=("a.png", base64.b64decode(PICTURE), "image/png")).data[0]
+        expect(edited.b64_json and edited.b64_json != picture.b64_json, "the edit is the picture")
+        sound = self.client.audio.speech.create(model=media["speech"], voice="alloy", input=f"hello {nonce}").read()
+        expect(len(sound) > 0, "no sound")
+        heard = self.client.audio.transcriptions.create(model=media["hearing"], file=("a.mp3", sound, "audio/mpeg"))
+        expect(hashlib.sha256(sound).hexdigest()[:16] in heard.text, f"heard {heard.text!r}")
+        judged = self.client.moderations.create(model=media["moderation"], input=f"violence {nonce}")
+        expect(judged.results[0].flagged, "not flagged")
 
     def list_models(self, nonce):
         ids = [model.id for model in self.client.models.list()]
@@ -258,6 +356,58 @@ class Anthropic:
             final = stream.get_final_message()
         calls = [block for block in final.content if block.type == "tool_use"]
         expect(len(calls) == 1 and calls[0].input["city"].startswith(digest_of(text)), f"content {final.content}")
+
+    def parallel(self, nonce):
+        text = f"call get_weather and get_time {nonce}"
+        tools = [{"name": name, "input_schema": WEATHER} for name in ("get_weather", "get_time")]
+        for answer in (self.message(text, tools=tools), self.streamed(text, tools=tools)):
+            expect_calls(text, [(block.id, block.name, block.input) for block in answer.content if block.type == "tool_use"])
+
+    def streamed(self, text, **more):
+        more = {"model": self.model, "max_tokens": 1000, **more}
+        with self.client.messages.stream(messages=[{"role": "user", "content": text}], **more) as stream:
+            return stream.get_final_message()
+
+    @staticmethod
+    def text(answer):
+        return "".join(block.text for block in answer.content if block.type == "text")
+
+    def both(self, text, **more):
+        return [self.message(text, **more), self.streamed(text, **more)]
+
+    def structured(self, nonce):
+        text = f"where? {nonce}"
+        for answer in self.both(text, output_config={"format": {"type": "json_schema", "schema": CITY}}):
+            expect_city(text, self.text(answer))
+
+    def image(self, nonce):
+        source = {"type": "base64", "media_type": "image/png", "data": PICTURE}
+        content = [{"type": "text", "text": f"what is it? {nonce}"}, {"type": "image", "source": source}]
+        expect_seen(map(self.text, self.both(content)), nonce)
+
+    def reasoning(self, nonce):
+        answers = self.both(f"think {nonce}", max_tokens=4096, thinking={"type": "enabled", "budget_tokens": 1024})
+        expect_seen(map(self.text, answers), nonce)
+        for answer in answers if self.plan["thinks"]["anthropic"] else []:
+            expect(any(block.type == "thinking" and block.thinking for block in answer.content), f"no thoughts in {answer.content}")
+
+    def long(self, nonce):
+        text = f"hello {nonce} [[frames=300 frame-bytes=200]]"
+        unary, streamed = map(self.text, self.both(text, max_tokens=20_000))
+        expect_long(text, unary, streamed, nonce)
+
+    def files(self, nonce):
+        files = self.client.beta.files
+        made = files.upload(file=("note.txt", nonce.encode(), "text/plain"))
+        expect(files.retrieve_metadata(made.id).id == made.id, "retrieve gave another file")
+        expect(made.id in [one.id for one in files.list()], "the file is not in the list")
+        batch = self.client.messages.batches.create(
+            requests=[{"custom_id": "one", "params": {"model": self.model, "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}}]
+        )
+        expect(batch.id in [one.id for one in self.client.messages.batches.list()], "the batch is not in the list")
+        expect([line.custom_id for line in self.client.messages.batches.results(batch.id)] == ["one"], "not the results")
+        files.delete(made.id)
+        raises(anthropic.NotFoundError, lambda: files.retrieve_metadata(made.id))
 
     def count_tokens(self, nonce):
         count = self.client.messages.count_tokens(model=self.model, messages=[{"role": "user", "content": f"hello {nonce}"}])
@@ -387,6 +537,47 @@ class Gemini:
         calls = [call for chunk in self.chunks(text, **self.weather()) for call in chunk.function_calls or []]
         expect(len(calls) == 1 and calls[0].args["city"].startswith(digest_of(text)), f"calls {calls}")
 
+    def parallel(self, nonce):
+        text = f"call get_weather and get_time {nonce}"
+        declarations = [genai_types.FunctionDeclaration(name=name, parameters_json_schema=WEATHER) for name in ("get_weather", "get_time")]
+        config = {
+            "tools": [genai_types.Tool(function_declarations=declarations)],
+            "automatic_function_calling": genai_types.AutomaticFunctionCallingConfig(disable=True),
+        }
+        chunks = list(self.chunks(text, **config))
+        for calls in (self.generate(text, **config).function_calls, [call for chunk in chunks for call in chunk.function_calls or []]):
+            expect_calls(text, [(call.id, call.name, call.args) for call in calls])
+
+    def both(self, text, **config):
+        """The parts of a whole answer, and those of a streamed one."""
+        chunks = list(self.chunks(text, **config))
+        whole = self.generate(text, **config).candidates[0].content.parts
+        return whole, [part for chunk in chunks for part in chunk.candidates[0].content.parts or []]
+
+    @staticmethod
+    def text(parts):
+        return "".join(part.text or "" for part in parts if not part.thought)
+
+    def structured(self, nonce):
+        text = f"where? {nonce}"
+        for parts in self.both(text, response_mime_type="application/json", response_json_schema=CITY):
+            expect_city(text, self.text(parts))
+
+    def image(self, nonce):
+        picture = genai_types.Part.from_bytes(data=base64.b64decode(PICTURE), mime_type="image/png")
+        expect_seen(map(self.text, self.both([f"what is it? {nonce}", picture])), nonce)
+
+    def reasoning(self, nonce):
+        answers = self.both(f"think {nonce}", thinking_config=genai_types.ThinkingConfig(include_thoughts=True, thinking_budget=1024))
+        expect_seen(map(self.text, answers), nonce)
+        for parts in answers if self.plan["thinks"]["gemini"] else []:
+            expect(any(part.thought and part.text for part in parts), f"no thoughts in {parts}")
+
+    def long(self, nonce):
+        text = f"hello {nonce} [[frames=300 frame-bytes=200]]"
+        unary, streamed = map(self.text, self.both(text))
+        expect_long(text, unary, streamed, nonce)
+
     def count_tokens(self, nonce):
         count = self.client.models.count_tokens(model=self.model, contents=f"hello {nonce}")
         expect(count.total_tokens > 0, f"count {count}")
@@ -446,7 +637,8 @@ def main():
         plan = json.load(file)
     for kind in (OpenAI, Anthropic, Gemini):
         suite = kind(plan)
-        for case in plan["cases"][kind.name.split("-")[0]]:
+        vendor = kind.name.split("-")[0]
+        for case in plan["cases"][vendor] + plan["more"].get(vendor, []):
             nonce = f"nonce-{secrets.token_hex(8)}"
             started = time.monotonic()
             try:
