@@ -11,10 +11,12 @@ import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogleGenerativeAI } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
 import { ApiError, GoogleGenAI } from "@google/genai";
-import { generateText, jsonSchema, streamText, tool as aiTool } from "ai";
+import { generateText, jsonSchema, Output, streamText, tool as aiTool } from "ai";
 import OpenAI from "openai";
 
 const weather = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+const place = { ...weather, additionalProperties: false }; // what a structured answer must be
+const picture = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 const labToolPrompts = ["Call get_weather for Lisbon.", "Weather in Oslo now?", "Weather in Rome?", "Call get_weather for Berlin."];
 
 const digestOf = (text) => createHash("sha256").update(`user: ${text}\n`).digest("hex").slice(0, 16);
@@ -23,6 +25,39 @@ const user = (text) => ({ role: "user", content: text });
 function expectAnswer(text, answer, nonce) {
   const start = `digest:${digestOf(text)} nonce:${nonce.replace("nonce-", "")}`;
   assert.ok(answer.startsWith(start), `${JSON.stringify(answer)} does not start with ${start}`);
+}
+
+/** Expects calls of get_weather and of get_time, in this order, for the user's text. */
+function expectBothCalls(text, calls) {
+  const seen = JSON.stringify(calls);
+  assert.deepEqual(calls.map((call) => call.name), ["get_weather", "get_time"], seen);
+  for (const call of calls) assert.ok(call.input.city.startsWith(digestOf(text)), seen);
+}
+
+/** Expects two ids, one unlike the other. */
+function expectIds(calls) {
+  const ids = calls.map((call) => call.id);
+  assert.ok(ids.length === 2 && ids[0] && ids[1] && ids[0] !== ids[1], `ids ${JSON.stringify(ids)}`);
+}
+
+function expectPlace(text, json) {
+  const answer = JSON.parse(json);
+  assert.deepEqual(Object.keys(answer), ["city"]);
+  assert.ok(answer.city.startsWith(digestOf(text)), json);
+}
+
+/** Expects an answer to a prompt that is more than its text, as the digest is made of all of it. */
+function expectDigest(answer, nonce) {
+  assert.ok(answer.startsWith("digest:") && answer.includes(nonce.replace("nonce-", "")), `answer ${JSON.stringify(answer)}`);
+}
+
+function expectLong(text, unary, streamed, nonce) {
+  for (const [how, answer] of Object.entries({ unary, streamed })) {
+    const start = answer.slice(0, 100);
+    expectAnswer(text, start, nonce);
+    assert.ok(answer.length >= 50000, `${how}: ${answer.length} characters, which start with ${start}`);
+  }
+  assert.ok(unary === streamed, "the streamed text is not the unary text");
 }
 
 async function collect(stream) {
@@ -55,7 +90,14 @@ function openai(plan) {
   const { chat: model, embed } = plan.models;
   const lab = plan.lab.chat;
   const tool = { type: "function", function: { name: "get_weather", description: "Current weather for a city", parameters: weather } };
+  const both = [tool, { type: "function", function: { name: "get_time", description: "Current time in a city", parameters: weather } }];
   const chat = (text, more = {}, c = client) => c.chat.completions.create({ model, messages: [user(text)], ...more });
+  /** The text of an unary and of a streamed answer; a text may be parts. */
+  const bothTexts = async (text, more = {}) => {
+    const answer = await chat(text, more);
+    const chunks = await collect(await chat(text, { ...more, stream: true }));
+    return [answer.choices[0].message.content, chunks.map((chunk) => chunk.choices[0]?.delta.content ?? "").join("")];
+  };
 
   return {
     async unary(nonce) {
@@ -99,6 +141,41 @@ function openai(plan) {
       const calls = (await runner.finalChatCompletion()).choices[0].message.tool_calls;
       assert.equal(calls.length, 1);
       assert.ok(JSON.parse(calls[0].function.arguments).city.startsWith(digestOf(text)), JSON.stringify(calls));
+    },
+    async parallel(nonce) {
+      const text = `call get_weather and get_time ${nonce}`;
+      const answer = await chat(text, { tools: both });
+      const streamed = [];
+      for await (const chunk of await chat(text, { tools: both, stream: true })) {
+        for (const { index, id, function: part } of chunk.choices[0]?.delta.tool_calls ?? []) {
+          const call = (streamed[index] ??= { id: "", function: { name: "", arguments: "" } });
+          call.id += id ?? "";
+          call.function.name += part?.name ?? "";
+          call.function.arguments += part?.arguments ?? "";
+        }
+      }
+      for (const made of [answer.choices[0].message.tool_calls, streamed]) {
+        const calls = made.map((call) => ({ id: call.id, name: call.function.name, input: JSON.parse(call.function.arguments) }));
+        expectBothCalls(text, calls);
+        expectIds(calls);
+      }
+    },
+    async structured(nonce) {
+      const text = `where? ${nonce}`;
+      const format = { type: "json_schema", json_schema: { name: "place", strict: true, schema: place } };
+      for (const answer of await bothTexts(text, { response_format: format })) expectPlace(text, answer);
+    },
+    async image(nonce) {
+      const parts = [{ type: "text", text: `what is this? ${nonce}` }, { type: "image_url", image_url: { url: `data:image/png;base64,${picture}` } }];
+      for (const answer of await bothTexts(parts)) expectDigest(answer, nonce);
+    },
+    async reasoning(nonce) {
+      const text = `hello ${nonce}`;
+      for (const answer of await bothTexts(text, { reasoning_effort: "low" })) expectAnswer(text, answer, nonce);
+    },
+    async long(nonce) {
+      const text = `hello ${nonce} [[frames=300 frame-bytes=200]]`;
+      expectLong(text, ...(await bothTexts(text)), nonce);
     },
     async responses(nonce) {
       const answer = await client.responses.create({ model, input: `hello ${nonce}` });
@@ -187,7 +264,13 @@ function anthropic(plan) {
   const client = new Anthropic({ baseURL, apiKey: plan.keys.anthropic });
   const model = plan.models.claude;
   const tool = { name: "get_weather", input_schema: weather };
+  const both = [tool, { name: "get_time", input_schema: weather }];
   const message = (text, more = {}, c = client) => c.messages.create({ model, max_tokens: 1000, messages: [user(text)], ...more });
+  /** An unary and a streamed message; a text may be blocks. */
+  const bothMessages = async (text, more = {}) => [
+    await message(text, more), await client.messages.stream({ model, max_tokens: 1000, messages: [user(text)], ...more }).finalMessage(),
+  ];
+  const textOf = (answer) => answer.content.filter((block) => block.type === "text").map((block) => block.text).join("");
 
   return {
     async unary(nonce) {
@@ -226,6 +309,44 @@ function anthropic(plan) {
       const calls = final.content.filter((block) => block.type === "tool_use");
       assert.equal(calls.length, 1);
       assert.ok(calls[0].input.city.startsWith(digestOf(text)), JSON.stringify(calls));
+    },
+    async parallel(nonce) {
+      const text = `call get_weather and get_time ${nonce}`;
+      const answer = await message(text, { tools: both });
+      const streamed = [];
+      for await (const event of await message(text, { tools: both, stream: true })) {
+        if (event.type === "content_block_start" && event.content_block.type === "tool_use") {
+          streamed[event.index] = { id: event.content_block.id, name: event.content_block.name, json: "" };
+        } else if (event.type === "content_block_delta" && event.delta.type === "input_json_delta") {
+          streamed[event.index].json += event.delta.partial_json;
+        }
+      }
+      const parsed = streamed.filter(Boolean).map(({ id, name, json }) => ({ id, name, input: JSON.parse(json) }));
+      for (const calls of [answer.content.filter((block) => block.type === "tool_use"), parsed]) {
+        expectBothCalls(text, calls);
+        expectIds(calls);
+      }
+    },
+    async structured(nonce) {
+      const text = `where? ${nonce}`;
+      const format = { type: "json_schema", schema: place };
+      for (const answer of await bothMessages(text, { output_config: { format } })) expectPlace(text, textOf(answer));
+    },
+    async image(nonce) {
+      const source = { type: "base64", media_type: "image/png", data: picture };
+      for (const answer of await bothMessages([{ type: "text", text: `what is this? ${nonce}` }, { type: "image", source }])) expectDigest(textOf(answer), nonce);
+    },
+    async reasoning(nonce) {
+      const text = `hello ${nonce}`;
+      for (const answer of await bothMessages(text, { max_tokens: 4096, thinking: { type: "enabled", budget_tokens: 1024 } })) {
+        expectAnswer(text, textOf(answer), nonce);
+        const thought = answer.content.some((block) => block.type === "thinking" && block.thinking);
+        assert.ok(thought || !plan.thinks?.anthropic, `no thinking block: ${JSON.stringify(answer.content)}`);
+      }
+    },
+    async long(nonce) {
+      const text = `hello ${nonce} [[frames=300 frame-bytes=200]]`;
+      expectLong(text, ...(await bothMessages(text, { max_tokens: 20000 })).map(textOf), nonce);
     },
     async count_tokens(nonce) {
       assert.ok((await client.messages.countTokens({ model, messages: [user(`hello ${nonce}`)] })).input_tokens > 0);
@@ -293,6 +414,13 @@ function gemini(plan) {
     tools: [{ functionDeclarations: [{ name: "get_weather", parametersJsonSchema: weather }] }],
     toolConfig: { functionCallingConfig: { mode, ...more } },
   });
+  /** The parts of an unary and of a streamed answer. */
+  const bothParts = async (contents, config = {}) => {
+    const answer = await generate(contents, config);
+    const streamed = await collect(await chunks(contents, config));
+    return [[answer], streamed].map((all) => all.flatMap((chunk) => chunk.candidates?.[0].content?.parts ?? []));
+  };
+  const textOf = (parts) => parts.filter((part) => !part.thought).map((part) => part.text ?? "").join("");
 
   return {
     async unary(nonce) {
@@ -328,6 +456,34 @@ function gemini(plan) {
       const calls = (await collect(await chunks(text, calling("ANY")))).flatMap((chunk) => chunk.functionCalls ?? []);
       assert.equal(calls.length, 1);
       assert.ok(calls[0].args.city.startsWith(digestOf(text)), JSON.stringify(calls));
+    },
+    async parallel(nonce) {
+      const text = `call get_weather and get_time ${nonce}`;
+      const functionDeclarations = ["get_weather", "get_time"].map((name) => ({ name, parametersJsonSchema: weather }));
+      for (const parts of await bothParts(text, { tools: [{ functionDeclarations }] })) {
+        const calls = parts.filter((part) => part.functionCall).map(({ functionCall: { id, name, args } }) => ({ id, name, input: args }));
+        expectBothCalls(text, calls);
+        if (calls.some((call) => call.id)) expectIds(calls); // older models give none
+      }
+    },
+    async structured(nonce) {
+      const text = `where? ${nonce}`;
+      for (const parts of await bothParts(text, { responseMimeType: "application/json", responseJsonSchema: place })) expectPlace(text, textOf(parts));
+    },
+    async image(nonce) {
+      const turn = { role: "user", parts: [{ text: `what is this? ${nonce}` }, { inlineData: { mimeType: "image/png", data: picture } }] };
+      for (const parts of await bothParts([turn])) expectDigest(textOf(parts), nonce);
+    },
+    async reasoning(nonce) {
+      const text = `hello ${nonce}`;
+      for (const parts of await bothParts(text, { thinkingConfig: { includeThoughts: true, thinkingBudget: 1024 } })) {
+        expectAnswer(text, textOf(parts), nonce);
+        assert.ok(parts.some((part) => part.thought && part.text) || !plan.thinks?.gemini, `no thought: ${JSON.stringify(parts)}`);
+      }
+    },
+    async long(nonce) {
+      const text = `hello ${nonce} [[frames=300 frame-bytes=200]]`;
+      expectLong(text, ...(await bothParts(text)).map(textOf), nonce);
     },
     async count_tokens(nonce) {
       assert.ok((await client.models.countTokens({ model, contents: `hello ${nonce}` })).totalTokens > 0);
@@ -405,6 +561,14 @@ function aiSDK(plan, vendor) {
     const result = streamText({ ...once, ...options, onError: ({ error }) => (failure = error) });
     return { result, failed: () => failure };
   };
+  const both = { ...tools, get_time: aiTool({ inputSchema: jsonSchema(weather) }) };
+  const thinking = {
+    openai: { providerOptions: { openai: { reasoningEffort: "low" } } },
+    anthropic: { providerOptions: { anthropic: { thinking: { type: "enabled", budgetTokens: 1024 } } }, maxOutputTokens: 4096 },
+    gemini: { providerOptions: { google: { thinkingConfig: { includeThoughts: true, thinkingBudget: 1024 } } } },
+  }[vendor];
+  // The SDK would ask by a tool, as it cannot tell from the model's name here that Anthropic's own way will do.
+  const native = { providerOptions: { anthropic: { structuredOutputMode: "outputFormat" } } };
 
   return {
     async unary(nonce) {
@@ -438,6 +602,54 @@ function aiSDK(plan, vendor) {
       const calls = await result.toolCalls;
       assert.equal(calls.length, 1);
       assert.ok(calls[0].input.city.startsWith(digestOf(text)), JSON.stringify(calls));
+    },
+    async parallel(nonce) {
+      const text = `call get_weather and get_time ${nonce}`;
+      const answer = await generateText({ ...once, model, prompt: text, tools: both });
+      const deltas = {};
+      const streamed = [];
+      for await (const part of stream({ model, prompt: text, tools: both }).result.fullStream) {
+        if (part.type === "tool-input-start") deltas[part.id] = "";
+        if (part.type === "tool-input-delta") deltas[part.id] += part.delta;
+        if (part.type === "tool-call") streamed.push(part);
+      }
+      for (const made of [answer.toolCalls, streamed]) {
+        const calls = made.map((call) => ({ id: call.toolCallId, name: call.toolName, input: call.input }));
+        expectBothCalls(text, calls);
+        expectIds(calls);
+      }
+      for (const call of streamed) assert.deepEqual(JSON.parse(deltas[call.toolCallId]), call.input);
+    },
+    async structured(nonce) {
+      const text = `where? ${nonce}`;
+      const options = { ...native, model, prompt: text, output: Output.object({ schema: jsonSchema(place) }) };
+      const answer = await generateText({ ...once, ...options });
+      const { result } = stream(options);
+      expectPlace(text, (await collect(result.textStream)).join(""));
+      for (const output of [answer.output, await result.output]) expectPlace(text, JSON.stringify(output));
+    },
+    async image(nonce) {
+      const content = [{ type: "text", text: `what is this? ${nonce}` }, { type: "file", mediaType: "image/png", data: picture }];
+      const options = { model, messages: [{ role: "user", content }] };
+      expectDigest((await generateText({ ...once, ...options })).text, nonce);
+      expectDigest(await stream(options).result.text, nonce);
+    },
+    async reasoning(nonce) {
+      const prompt = `hello ${nonce}`;
+      const options = { ...thinking, model, prompt };
+      const answer = await generateText({ ...once, ...options });
+      const { result } = stream(options);
+      for (const [text, thought] of [[answer.text, answer.reasoningText], [await result.text, await result.reasoningText]]) {
+        expectAnswer(prompt, text, nonce);
+        assert.ok(thought || vendor === "openai" || !plan.thinks?.[vendor], "no reasoning");
+      }
+    },
+    async long(nonce) {
+      const text = `hello ${nonce} [[frames=300 frame-bytes=200]]`;
+      const options = { model, prompt: text, ...(vendor === "anthropic" && { maxOutputTokens: 20000 }) };
+      const answer = await generateText({ ...once, ...options });
+      const { result } = stream(options);
+      expectLong(text, answer.text, (await collect(result.textStream)).join(""), nonce);
     },
     async responses(nonce) {
       for (const prompt of [`hello ${nonce}`, `hello again ${nonce}`]) {
