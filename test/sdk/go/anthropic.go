@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -29,21 +28,19 @@ type question struct {
 	model     string
 	maxTokens int64
 	text      string
-	tool      bool   // offer get_weather
-	force     string // any, or the tool's name
-	called    *call  // a first turn's call, to be answered with result
+	tools     []string // names; each takes a city
+	force     string   // any, or the tool's name
+	called    *call    // a first turn's call, to be answered with result
 	result    string
-}
-
-// call is a tool_use block.
-type call struct {
-	id    string
-	input json.RawMessage
+	format    map[string]any // the schema of the JSON to answer with
+	image     string         // a PNG in base64, to go with the text
+	thinking  int64          // the budget; 0 does not ask for thinking
 }
 
 // reply is what an answer holds.
 type reply struct {
 	text      string
+	thinking  string
 	pieces    int
 	stop      string
 	input     int64
@@ -75,6 +72,7 @@ func anthropicSuite(p plan, dial dialer) suite {
 		"unary": r.unary, "stream": r.stream, "tools": r.tools, "tools_stream": r.toolsStream, "count_tokens": r.countTokens,
 		"list_models": r.listModels, "bad_key": r.badKey, "unknown_model": r.unknownModel, "bad_request": r.badRequest,
 		"cancel": r.cancel, "cut": r.cut, "upstream_error": r.upstreamError, "retry": r.retry, "give_up": r.giveUp,
+		"parallel": r.parallel, "structured": r.structured, "image": r.image, "reasoning": r.reasoning, "long": r.long,
 		"lab_unary": r.labUnary, "lab_stream": r.labStream,
 	}
 }
@@ -112,7 +110,7 @@ func (r anthropicRun) stream(ctx context.Context, nonce string) {
 
 func (r anthropicRun) tools(ctx context.Context, nonce string) {
 	q := r.ask("weather? " + nonce)
-	q.tool, q.force = true, "get_weather"
+	q.tools, q.force = []string{"get_weather"}, "get_weather"
 	first := must(r.api.message(ctx, q))
 	expect(len(first.calls) == 1 && first.stop == "tool_use", "%d calls, stop %q", len(first.calls), first.stop)
 	expect(city(string(first.calls[0].input)) == digestOf(q.text)+" \"é\" 🚀", "input %s", first.calls[0].input)
@@ -123,7 +121,7 @@ func (r anthropicRun) tools(ctx context.Context, nonce string) {
 
 func (r anthropicRun) toolsStream(ctx context.Context, nonce string) {
 	q := r.ask("weather? " + nonce)
-	q.tool, q.force = true, "any"
+	q.tools, q.force = []string{"get_weather"}, "any"
 	answer := must(r.api.stream(ctx, q, toTheEnd))
 	expect(len(answer.calls) == 1 && strings.HasPrefix(city(string(answer.calls[0].input)), digestOf(q.text)), "calls %+v", answer.calls)
 }
@@ -193,6 +191,53 @@ func (r anthropicRun) giveUp(ctx context.Context, nonce string) {
 	_, err := r.dial(r.plan.Keys["anthropic"], 1).message(ctx, r.ask("hello "+nonce+" [[status=529 retry-after-ms=10]]"))
 	p, typed := r.api.problem(err)
 	expect(typed && p.status >= 500, "%T %v", err, err)
+}
+
+// bothWays asks once for a whole answer and once for a stream.
+func (r anthropicRun) bothWays(ctx context.Context, q question) [2]reply {
+	return [2]reply{must(r.api.message(ctx, q)), must(r.api.stream(ctx, q, toTheEnd))}
+}
+
+func (r anthropicRun) parallel(ctx context.Context, nonce string) {
+	q := r.ask("call get_weather and get_time " + nonce)
+	q.tools = bothTools
+	for _, answer := range r.bothWays(ctx, q) {
+		expectBoth(q.text, answer.calls)
+		expect(answer.calls[0].id != "" && answer.calls[1].id != "", "a call without an id: %s", answer.calls)
+		expect(answer.stop == "tool_use", "stop reason %q", answer.stop)
+	}
+}
+
+func (r anthropicRun) structured(ctx context.Context, nonce string) {
+	q := r.ask("which city? " + nonce)
+	q.format = cityFormat
+	for _, answer := range r.bothWays(ctx, q) {
+		expect(strings.HasPrefix(city(answer.text), digestOf(q.text)), "answer %q", answer.text)
+	}
+}
+
+func (r anthropicRun) image(ctx context.Context, nonce string) {
+	q := r.ask("what is this? " + nonce)
+	q.image = onePixel
+	for _, answer := range r.bothWays(ctx, q) {
+		expectSeen(answer.text, nonce)
+	}
+}
+
+func (r anthropicRun) reasoning(ctx context.Context, nonce string) {
+	q := r.ask("think about " + nonce)
+	q.maxTokens, q.thinking = 4096, 1024
+	for _, answer := range r.bothWays(ctx, q) {
+		expect(strings.HasPrefix(answer.text, "digest:"), "answer %q", answer.text)
+		expect(answer.thinking != "" || !r.plan.Thinks["anthropic"], "no thinking")
+	}
+}
+
+func (r anthropicRun) long(ctx context.Context, nonce string) {
+	q := r.ask(longText(nonce))
+	q.maxTokens = 20000
+	answers := r.bothWays(ctx, q)
+	expectLong(q.text, answers[0].text, answers[1].text, nonce)
 }
 
 func (r anthropicRun) askLab() question {

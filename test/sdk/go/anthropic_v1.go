@@ -21,14 +21,24 @@ func newV1(root, key string, retries int) messenger {
 }
 
 func (v1) params(q question) anthropic.MessageNewParams {
+	content := []anthropic.ContentBlockParamUnion{anthropic.NewTextBlock(q.text)}
+	if q.image != "" {
+		content = append(content, anthropic.NewImageBlockBase64("image/png", q.image))
+	}
 	p := anthropic.MessageNewParams{
 		Model:     anthropic.Model(q.model),
 		MaxTokens: q.maxTokens,
-		Messages:  []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock(q.text))},
+		Messages:  []anthropic.MessageParam{anthropic.NewUserMessage(content...)},
 	}
-	if q.tool {
+	for _, name := range q.tools {
 		schema := anthropic.ToolInputSchemaParam{Properties: weather, Required: []string{"city"}}
-		p.Tools = []anthropic.ToolUnionParam{anthropic.ToolUnionParamOfTool(schema, "get_weather")}
+		p.Tools = append(p.Tools, anthropic.ToolUnionParamOfTool(schema, name))
+	}
+	if q.format != nil {
+		p.OutputConfig.Format.Schema = q.format
+	}
+	if q.thinking > 0 {
+		p.Thinking = anthropic.ThinkingConfigParamOfEnabled(q.thinking)
 	}
 	switch q.force {
 	case "":
@@ -51,8 +61,10 @@ func (v1) reply(m *anthropic.Message) reply {
 		switch block.Type {
 		case "text":
 			r.text += block.Text
+		case "thinking":
+			r.thinking += block.Thinking
 		case "tool_use":
-			r.calls = append(r.calls, call{block.ID, block.Input})
+			r.calls = append(r.calls, call{block.ID, block.Name, block.Input})
 		}
 	}
 	return r

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -24,7 +25,8 @@ func geminiSuite(p plan) suite {
 		"unary": r.unary, "stream": r.stream, "tools": r.tools, "tools_stream": r.toolsStream, "count_tokens": r.countTokens,
 		"embeddings": r.embeddings, "list_models": r.listModels, "bad_key": r.badKey, "unknown_model": r.unknownModel,
 		"bad_request": r.badRequest, "cancel": r.cancel, "cut": r.cut, "upstream_error": r.upstreamError, "retry": r.retry,
-		"give_up": r.giveUp, "lab_unary": r.labUnary, "lab_stream": r.labStream,
+		"give_up": r.giveUp, "parallel": r.parallel, "structured": r.structured, "image": r.image, "reasoning": r.reasoning,
+		"long": r.long, "lab_unary": r.labUnary, "lab_stream": r.labStream,
 	}
 }
 
@@ -187,6 +189,85 @@ func (r geminiRun) giveUp(ctx context.Context, nonce string) {
 	_, err := r.connect(r.plan.Keys["gemini"], 2).Models.GenerateContent(ctx, r.model, genai.Text("hello "+nonce+" [[status=503]]"), nil)
 	var e genai.APIError
 	expect(errors.As(err, &e) && e.Code >= 500, "error %v", err)
+}
+
+// whole is an answer, or a stream put together.
+type whole struct {
+	text     string
+	thoughts string
+	calls    []call
+}
+
+func (w *whole) add(answer *genai.GenerateContentResponse) {
+	for _, candidate := range answer.Candidates {
+		if candidate.Content == nil {
+			continue
+		}
+		for _, part := range candidate.Content.Parts {
+			switch {
+			case part.FunctionCall != nil:
+				w.calls = append(w.calls, call{part.FunctionCall.ID, part.FunctionCall.Name, must(json.Marshal(part.FunctionCall.Args))})
+			case part.Thought:
+				w.thoughts += part.Text
+			default:
+				w.text += part.Text
+			}
+		}
+	}
+}
+
+// bothWays asks once for a whole answer and once for a stream.
+func (r geminiRun) bothWays(ctx context.Context, turns []*genai.Content, config *genai.GenerateContentConfig) [2]whole {
+	var unary, streamed whole
+	unary.add(must(r.client.Models.GenerateContent(ctx, r.model, turns, config)))
+	for chunk, err := range r.client.Models.GenerateContentStream(ctx, r.model, turns, config) {
+		expect(err == nil, "%v", err)
+		streamed.add(chunk)
+	}
+	return [2]whole{unary, streamed}
+}
+
+func (r geminiRun) parallel(ctx context.Context, nonce string) {
+	text := "call get_weather and get_time " + nonce
+	schema := map[string]any{"type": "object", "properties": weather, "required": []string{"city"}}
+	tool := &genai.Tool{}
+	for _, name := range bothTools {
+		tool.FunctionDeclarations = append(tool.FunctionDeclarations, &genai.FunctionDeclaration{Name: name, ParametersJsonSchema: schema})
+	}
+	for _, answer := range r.bothWays(ctx, genai.Text(text), &genai.GenerateContentConfig{Tools: []*genai.Tool{tool}}) {
+		expectBoth(text, answer.calls)
+	}
+}
+
+func (r geminiRun) structured(ctx context.Context, nonce string) {
+	text := "which city? " + nonce
+	config := &genai.GenerateContentConfig{ResponseMIMEType: "application/json", ResponseJsonSchema: cityFormat}
+	for _, answer := range r.bothWays(ctx, genai.Text(text), config) {
+		expect(strings.HasPrefix(city(answer.text), digestOf(text)), "answer %q", answer.text)
+	}
+}
+
+func (r geminiRun) image(ctx context.Context, nonce string) {
+	picture := must(base64.StdEncoding.DecodeString(onePixel))
+	parts := []*genai.Part{genai.NewPartFromText("what is this? " + nonce), genai.NewPartFromBytes(picture, "image/png")}
+	for _, answer := range r.bothWays(ctx, []*genai.Content{genai.NewContentFromParts(parts, genai.RoleUser)}, nil) {
+		expectSeen(answer.text, nonce)
+	}
+}
+
+func (r geminiRun) reasoning(ctx context.Context, nonce string) {
+	budget := int32(1024)
+	config := &genai.GenerateContentConfig{ThinkingConfig: &genai.ThinkingConfig{IncludeThoughts: true, ThinkingBudget: &budget}}
+	for _, answer := range r.bothWays(ctx, genai.Text("think about "+nonce), config) {
+		expect(strings.HasPrefix(answer.text, "digest:"), "answer %q", answer.text)
+		expect(answer.thoughts != "" || !r.plan.Thinks["gemini"], "no thoughts")
+	}
+}
+
+func (r geminiRun) long(ctx context.Context, nonce string) {
+	text := longText(nonce)
+	answers := r.bothWays(ctx, genai.Text(text), nil)
+	expectLong(text, answers[0].text, answers[1].text, nonce)
 }
 
 func (r geminiRun) labUnary(ctx context.Context, _ string) {

@@ -16,6 +16,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // plan is what test/sdk/run writes.
@@ -26,6 +27,7 @@ type plan struct {
 	Models map[string]string   `json:"models"` // chat, embed, claude, gemini, gemini_embed
 	Lab    map[string]string   `json:"lab"`    // chat, claude, gemini
 	Cases  map[string][]string `json:"cases"`  // by vendor
+	Thinks map[string]bool     `json:"thinks"` // by vendor, whether its model's thoughts can be seen
 }
 
 // suite maps a case's name to the function that runs it; it panics with failure.
@@ -68,6 +70,46 @@ func city(arguments string) string {
 
 // weather are the properties of get_weather's parameters.
 var weather = map[string]any{"city": map[string]any{"type": "string"}}
+
+// bothTools are the tools that the parallel case offers, both with weather as parameters.
+var bothTools = []string{"get_weather", "get_time"}
+
+// call is a tool call as a client gave it; its id is empty where the API gave none.
+type call struct {
+	id, name string
+	input    json.RawMessage
+}
+
+// expectBoth demands one call of each of bothTools for the text, told apart by their ids if they have any.
+func expectBoth(text string, calls []call) {
+	expect(len(calls) == len(bothTools), "%d calls: %s", len(calls), calls)
+	for i, name := range bothTools {
+		expect(calls[i].name == name && strings.HasPrefix(city(string(calls[i].input)), digestOf(text)), "call %d is not %s with the digest: %s", i, name, calls[i])
+	}
+	none := calls[0].id == "" && calls[1].id == ""
+	expect(none || calls[0].id != "" && calls[1].id != "" && calls[0].id != calls[1].id, "ids do not tell the calls apart: %s", calls)
+}
+
+// cityFormat is the schema of the structured case's answer.
+var cityFormat = map[string]any{"type": "object", "properties": weather, "required": []string{"city"}, "additionalProperties": false}
+
+// onePixel is the image case's picture, a PNG in base64.
+const onePixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+// expectSeen demands an answer to the nonce, whatever the picture did to the digest.
+func expectSeen(answer, nonce string) {
+	expect(strings.HasPrefix(answer, "digest:") && strings.Contains(answer, strings.TrimPrefix(nonce, "nonce-")), "%q", answer)
+}
+
+// longText asks for an answer of 60000 bytes in 300 pieces.
+func longText(nonce string) string { return "hello " + nonce + " [[frames=300 frame-bytes=200]]" }
+
+// expectLong demands the whole long answer, the same both ways.
+func expectLong(text, unary, streamed, nonce string) {
+	expectAnswer(text, unary, nonce)
+	expect(utf8.RuneCountInString(streamed) >= 50000, "%d characters streamed", utf8.RuneCountInString(streamed))
+	expect(streamed == unary, "streamed %d bytes, unary %d bytes, not the same text", len(streamed), len(unary))
+}
 
 // result is one line of output.
 type result struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
@@ -33,6 +34,7 @@ func openAI(p plan) suite {
 		"responses": r.responses, "embeddings": r.embeddings, "list_models": r.listModels, "bad_key": r.badKey,
 		"unknown_model": r.unknownModel, "bad_request": r.badRequest, "cancel": r.cancel, "cut": r.cut,
 		"upstream_error": r.upstreamError, "retry": r.retry, "give_up": r.giveUp,
+		"parallel": r.parallel, "structured": r.structured, "image": r.image, "reasoning": r.reasoning, "long": r.long,
 		"lab_unary": r.labUnary, "lab_stream": r.labStream, "lab_tools": r.labTools, "lab_embeddings": r.labEmbeddings,
 	}
 }
@@ -45,11 +47,15 @@ func (r openAIRun) ask(text string) openai.ChatCompletionNewParams {
 	return openai.ChatCompletionNewParams{Model: r.model, Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage(text)}}
 }
 
-var weatherTool = openai.ChatCompletionFunctionTool(openai.FunctionDefinitionParam{
-	Name:        "get_weather",
-	Description: openai.String("Current weather for a city"),
-	Parameters:  openai.FunctionParameters{"type": "object", "properties": weather, "required": []string{"city"}},
-})
+var weatherTool = cityTool("get_weather", "Current weather for a city")
+
+func cityTool(name, description string) openai.ChatCompletionToolUnionParam {
+	return openai.ChatCompletionFunctionTool(openai.FunctionDefinitionParam{
+		Name:        name,
+		Description: openai.String(description),
+		Parameters:  openai.FunctionParameters{"type": "object", "properties": weather, "required": []string{"city"}},
+	})
+}
 
 // collect reads a stream to its end.
 func (r openAIRun) collect(ctx context.Context, q openai.ChatCompletionNewParams) ([]openai.ChatCompletionChunk, error) {
@@ -242,6 +248,67 @@ func (r openAIRun) giveUp(ctx context.Context, nonce string) {
 	_, err := r.client.Chat.Completions.New(ctx, r.ask("hello "+nonce+" [[status=503 retry-after-ms=10]]"), option.WithMaxRetries(1))
 	var typed *openai.Error
 	expect(errors.As(err, &typed) && typed.StatusCode >= 500, "%T %v", err, err)
+}
+
+// bothWays asks once for a whole answer and once for a stream, and puts the stream together.
+func (r openAIRun) bothWays(ctx context.Context, q openai.ChatCompletionNewParams) [2]openai.ChatCompletionMessage {
+	unary := must(r.client.Chat.Completions.New(ctx, q))
+	var whole openai.ChatCompletionAccumulator
+	for _, chunk := range must(r.collect(ctx, q)) {
+		expect(whole.AddChunk(chunk), "chunk does not fit: %s", chunk.RawJSON())
+	}
+	expect(len(unary.Choices) == 1 && len(whole.Choices) == 1, "%d choices, %d streamed", len(unary.Choices), len(whole.Choices))
+	return [2]openai.ChatCompletionMessage{unary.Choices[0].Message, whole.Choices[0].Message}
+}
+
+func (r openAIRun) parallel(ctx context.Context, nonce string) {
+	text := "call get_weather and get_time " + nonce
+	q := r.ask(text)
+	q.Tools = []openai.ChatCompletionToolUnionParam{weatherTool, cityTool("get_time", "Current time in a city")}
+	for _, message := range r.bothWays(ctx, q) {
+		var calls []call
+		for _, c := range message.ToolCalls {
+			expect(c.ID != "", "a call without an id: %+v", c)
+			calls = append(calls, call{c.ID, c.Function.Name, json.RawMessage(c.Function.Arguments)})
+		}
+		expectBoth(text, calls)
+	}
+}
+
+func (r openAIRun) structured(ctx context.Context, nonce string) {
+	text := "which city? " + nonce
+	q := r.ask(text)
+	q.ResponseFormat.OfJSONSchema = &openai.ResponseFormatJSONSchemaParam{
+		JSONSchema: openai.ResponseFormatJSONSchemaJSONSchemaParam{Name: "city", Strict: openai.Bool(true), Schema: cityFormat},
+	}
+	for _, message := range r.bothWays(ctx, q) {
+		expect(strings.HasPrefix(city(message.Content), digestOf(text)), "answer %q", message.Content)
+	}
+}
+
+func (r openAIRun) image(ctx context.Context, nonce string) {
+	q := r.ask("")
+	q.Messages = []openai.ChatCompletionMessageParamUnion{openai.UserMessage([]openai.ChatCompletionContentPartUnionParam{
+		openai.TextContentPart("what is this? " + nonce),
+		openai.ImageContentPart(openai.ChatCompletionContentPartImageImageURLParam{URL: "data:image/png;base64," + onePixel}),
+	})}
+	for _, message := range r.bothWays(ctx, q) {
+		expectSeen(message.Content, nonce)
+	}
+}
+
+func (r openAIRun) reasoning(ctx context.Context, nonce string) {
+	q := r.ask("think about " + nonce)
+	q.ReasoningEffort = openai.ReasoningEffortLow
+	for _, message := range r.bothWays(ctx, q) {
+		expect(strings.HasPrefix(message.Content, "digest:"), "answer %q", message.Content)
+	}
+}
+
+func (r openAIRun) long(ctx context.Context, nonce string) {
+	text := longText(nonce)
+	messages := r.bothWays(ctx, r.ask(text))
+	expectLong(text, messages[0].Content, messages[1].Content, nonce)
 }
 
 func (r openAIRun) askLab(text string, tokens int64) openai.ChatCompletionNewParams {
