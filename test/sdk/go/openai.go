@@ -12,6 +12,7 @@ import (
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
+	"github.com/openai/openai-go/v3/packages/param"
 	"github.com/openai/openai-go/v3/packages/ssestream"
 	"github.com/openai/openai-go/v3/responses"
 )
@@ -31,7 +32,7 @@ func openAI(p plan) suite {
 	r.client = r.dial(p.Keys["openai"])
 	return suite{
 		"unary": r.unary, "stream": r.stream, "stream_usage": r.streamUsage, "tools": r.tools, "tools_stream": r.toolsStream,
-		"responses": r.responses, "embeddings": r.embeddings, "list_models": r.listModels, "bad_key": r.badKey,
+		"responses": r.responses, "responses_tools": r.responsesTools, "embeddings": r.embeddings, "list_models": r.listModels, "bad_key": r.badKey,
 		"unknown_model": r.unknownModel, "bad_request": r.badRequest, "cancel": r.cancel, "cut": r.cut,
 		"upstream_error": r.upstreamError, "retry": r.retry, "give_up": r.giveUp,
 		"parallel": r.parallel, "structured": r.structured, "image": r.image, "reasoning": r.reasoning, "long": r.long,
@@ -158,6 +159,42 @@ func (r openAIRun) responses(ctx context.Context, nonce string) {
 	}
 	must(0, stream.Err())
 	expect(len(kinds) > 2 && kinds[0] == "response.created" && kinds[len(kinds)-1] == "response.completed", "events %v", kinds)
+}
+
+// responsesTools keeps the conversation itself: what an answer held goes back as it came.
+func (r openAIRun) responsesTools(ctx context.Context, nonce string) {
+	text := "weather? " + nonce
+	question := responses.ResponseInputItemParamOfMessage(text, responses.EasyInputMessageRoleUser)
+	tool := responses.FunctionToolParam{
+		Name: "get_weather", Strict: openai.Bool(false),
+		Parameters: map[string]any{"type": "object", "properties": weather, "required": []string{"city"}},
+	}
+	turns := responses.ResponseInputParam{question}
+	ask := func(choice responses.ToolChoiceOptions) *responses.Response {
+		q := responses.ResponseNewParams{
+			Model: r.model, Input: responses.ResponseNewParamsInputUnion{OfInputItemList: turns},
+			Tools: []responses.ToolUnionParam{{OfFunction: &tool}},
+		}
+		q.ToolChoice.OfToolChoiceMode = openai.Opt(choice)
+		answer := must(r.client.Responses.New(ctx, q))
+		for _, item := range answer.Output {
+			turns = append(turns, param.Override[responses.ResponseInputItemUnionParam](json.RawMessage(item.RawJSON())))
+		}
+		return answer
+	}
+	first := ask(responses.ToolChoiceOptionsRequired)
+	i := slices.IndexFunc(first.Output, func(item responses.ResponseOutputItemUnion) bool { return item.Type == "function_call" })
+	expect(i >= 0, "no call in %s", first.RawJSON())
+	call := first.Output[i].AsFunctionCall()
+	expect(strings.HasPrefix(city(call.Arguments), digestOf(text)), "arguments %s", call.Arguments)
+	result := responses.ResponseInputItemParamOfFunctionCallOutput("sunny")
+	result.OfFunctionCallOutput.CallID = openai.String(call.CallID)
+	turns = append(turns, result)
+	second := ask(responses.ToolChoiceOptionsAuto)
+	expect(strings.HasPrefix(second.OutputText(), "digest:"), "no text after the tool result")
+	turns = append(turns, question)
+	third := ask(responses.ToolChoiceOptionsAuto)
+	expect(strings.HasPrefix(third.OutputText(), "digest:"), "no text in the third turn")
 }
 
 func (r openAIRun) embed(ctx context.Context, encoding openai.EmbeddingNewParamsEncodingFormat, model string, inputs ...string) *openai.CreateEmbeddingResponse {

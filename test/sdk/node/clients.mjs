@@ -186,6 +186,19 @@ function openai(plan) {
       assert.equal(events.at(-1).type, "response.completed");
       assert.deepEqual(events.map((event) => event.sequence_number), events.map((_, index) => index));
     },
+    async responses_tools(nonce) {
+      const tool = { type: "function", name: "get_weather", parameters: weather, strict: false };
+      const text = `weather? ${nonce}`;
+      const question = { role: "user", content: text };
+      const first = await client.responses.create({ model, input: [question], tools: [tool], tool_choice: "required" });
+      const call = first.output.find((item) => item.type === "function_call");
+      assert.equal(JSON.parse(call.arguments).city, digestOf(text) + ' "é" 🚀');
+      const result = { type: "function_call_output", call_id: call.call_id, output: "sunny" };
+      const second = await client.responses.create({ model, input: [question, ...first.output, result], tools: [tool] });
+      assert.ok(second.output_text.startsWith("digest:"), "no text after the tool result");
+      const third = await client.responses.create({ model, input: [question, ...first.output, result, ...second.output, question], tools: [tool] });
+      assert.ok(third.output_text.startsWith("digest:"), "no text in the third turn");
+    },
     async embeddings(nonce) {
       const answer = await client.embeddings.create({ model: embed, input: [`a ${nonce}`, `b ${nonce}`] });
       assert.equal(answer.data.length, 2);
