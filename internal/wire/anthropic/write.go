@@ -18,38 +18,23 @@ var carries = llm.Set(
 	llm.SealedThinking, llm.CacheControl, llm.ToolStrict, llm.ToolError, llm.User,
 )
 
-// writer writes a request and gathers what it cannot carry.
+// writer writes a request.
 type writer struct {
-	*wire.Builder
-	r      *llm.Request
-	target wire.Target
-	lost   []llm.Use
-	max    int64 // tokens of the answer
-}
-
-func (w *writer) lose(f llm.Feature, at int) { w.lost = append(w.lost, llm.Use{Feature: f, At: at}) }
-
-// alter notes that what the request asks for under a feature is carried only in
-// part, or not.
-func (w *writer) alter(f llm.Feature) {
-	for _, u := range w.r.Uses {
-		if u.Feature == f {
-			w.lost = append(w.lost, u)
-		}
-	}
+	wire.Writer
+	max int64 // tokens of the answer
 }
 
 // write implements wire.Format.Write for messages.
 func write(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
 	bound, given := maxOf(r, t.Model)
-	w := &writer{Builder: wire.NewBuilder(t.Room()), r: r, target: t, max: bound}
+	w := &writer{Writer: wire.NewWriter(r, t), max: bound}
 	if lit := r.Options[llm.MaxTokens]; lit != nil && !given { // no bound, as some clients write it
-		w.alter(llm.MaxTokens)
+		w.Alter(llm.MaxTokens)
 	}
 	w.Open().StrMember("model", t.Model)
 	w.Key("max_tokens").Int(w.max)
 	w.system()
-	w.messages()
+	w.Turns(w.says, w.block)
 	w.tools()
 	thinks := w.thinking()
 	w.sampling(thinks)
@@ -66,7 +51,7 @@ func write(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
 	if r.Stream {
 		w.Key("stream").Bool(true)
 	}
-	return w.Close().Bytes(), w.lost
+	return w.Close().Bytes(), w.Lost()
 }
 
 // defaultMax is the bound on an answer for requests without one, which this API
@@ -88,7 +73,7 @@ func defaultMax(model string) int64 {
 
 // cacheMark writes a mark up to which the prompt is cached.
 func (w *writer) cacheMark(c llm.Cache) {
-	if !c.Marked || !w.target.Carries.Has(llm.CacheControl) {
+	if !c.Marked || !w.Target.Carries.Has(llm.CacheControl) {
 		return
 	}
 	w.Key("cache_control").Open().StrMember("type", "ephemeral")
@@ -100,8 +85,8 @@ func (w *writer) cacheMark(c llm.Cache) {
 
 // system writes the instructions: here all of them stand before the messages.
 func (w *writer) system() {
-	parts := w.r.System
-	for _, m := range w.r.Messages {
+	parts := w.Request.System
+	for _, m := range w.Request.Messages {
 		if m.Role == llm.Developer {
 			parts = append(parts[:len(parts):len(parts)], m.Parts...)
 		}
@@ -138,50 +123,15 @@ func (w *writer) says(p llm.Part) bool {
 		return len(p.Text) > 2
 	case llm.Thought:
 		if p.Seal.Origin != llm.ByAnthropic || p.Seal.Data == "" {
-			w.lose(llm.SealedThinking, p.At)
+			w.Lose(llm.SealedThinking, p.At)
 			return false
 		}
 	case llm.ToolCall:
 		if p.Seal.Data != "" {
-			w.lose(llm.SealedThinking, p.Seal.At)
+			w.Lose(llm.SealedThinking, p.Seal.At)
 		}
 	}
 	return true
-}
-
-// messages writes the turns; neighbours of one speaker become one turn, so that
-// results of tools stand in the turn right after their calls.
-func (w *writer) messages() {
-	w.Key("messages").List()
-	open := false
-	var role llm.Role
-	for _, m := range w.r.Messages {
-		if m.Role == llm.Developer {
-			continue
-		}
-		if open && m.Role != role {
-			w.EndList().Close()
-			open = false
-		}
-		for _, p := range m.Parts {
-			if !w.says(p) {
-				continue
-			}
-			if !open {
-				name := "user"
-				if m.Role == llm.Assistant {
-					name = "assistant"
-				}
-				w.Open().StrMember("role", name).Key("content").List()
-				open, role = true, m.Role
-			}
-			w.block(p)
-		}
-	}
-	if open {
-		w.EndList().Close()
-	}
-	w.EndList()
 }
 
 // block writes one content block.
@@ -197,7 +147,7 @@ func (w *writer) block(p llm.Part) {
 		w.Member("title", p.Media.Name)
 	case llm.ToolCall:
 		if p.Seal.Origin != "" {
-			w.lose(llm.SealedThinking, p.Seal.At)
+			w.Lose(llm.SealedThinking, p.Seal.At)
 		}
 		w.StrMember("type", "tool_use").StrMember("id", callID(p.Call.ID)).StrMember("name", p.Call.Name).Key("input").Lit(p.Call.Input)
 	case llm.ToolResult:
@@ -258,25 +208,25 @@ func callID(id string) string {
 var emptySchema = llm.Lit(`{"type":"object","properties":{}}`)
 
 func (w *writer) tools() {
-	if len(w.r.Tools) == 0 {
+	if len(w.Request.Tools) == 0 {
 		return
 	}
 	w.Key("tools").List()
-	for _, t := range w.r.Tools {
+	for _, t := range w.Request.Tools {
 		w.Open().StrMember("name", t.Name).Member("description", t.Description).Key("input_schema")
 		if wire.Filled(t.Schema) {
 			w.Lit(t.Schema)
 		} else {
 			w.Lit(emptySchema)
 		}
-		if w.target.Carries.Has(llm.ToolStrict) {
+		if w.Target.Carries.Has(llm.ToolStrict) {
 			w.Member("strict", t.Strict)
 		}
 		w.cacheMark(t.Cache)
 		w.Close()
 	}
 	w.EndList()
-	c := w.r.Choice
+	c := w.Request.Choice
 	if c.Mode == llm.ChoiceUnset && !c.Serial {
 		return
 	}
@@ -296,16 +246,16 @@ func (w *writer) tools() {
 // API accepts none; its temperature ends at 1 where others go on to 2.
 func (w *writer) sampling(thinks bool) {
 	for _, o := range options[1:] {
-		lit := w.r.Options[o.feature]
+		lit := w.Request.Options[o.feature]
 		switch {
-		case lit == nil || !w.target.Carries.Has(o.feature):
+		case lit == nil || !w.Target.Carries.Has(o.feature):
 			continue
 		case thinks:
-			w.alter(o.feature)
+			w.Alter(o.feature)
 			continue
 		}
 		if f, err := strconv.ParseFloat(string(lit), 64); o.feature == llm.Temperature && err == nil && f > 1 {
-			w.alter(o.feature)
+			w.Alter(o.feature)
 			lit = llm.Lit("1")
 		}
 		w.Key(o.name).Lit(lit)
@@ -324,15 +274,15 @@ const leastBudget = 1024
 // whether the model will think.
 func (w *writer) thinking() (thinks bool) {
 	level := w.think(&thinks)
-	if level == "" && w.r.Format.Kind != llm.FormatSchema {
+	if level == "" && w.Request.Format.Kind != llm.FormatSchema {
 		return thinks
 	}
 	w.Key("output_config").Open()
 	if level != "" {
 		w.StrMember("effort", string(level))
 	}
-	if w.r.Format.Kind == llm.FormatSchema {
-		w.Key("format").Open().StrMember("type", "json_schema").Key("schema").Lit(w.r.Format.Schema).Close()
+	if w.Request.Format.Kind == llm.FormatSchema {
+		w.Key("format").Open().StrMember("type", "json_schema").Key("schema").Lit(w.Request.Format.Schema).Close()
 	}
 	w.Close()
 	return thinks
@@ -345,9 +295,9 @@ func Thinking(b *wire.Builder, r *llm.Request, t wire.Target) (thinks bool, lost
 	only := *r
 	only.Format = llm.Format{}
 	bound, _ := maxOf(r, t.Model)
-	w := &writer{Builder: b, r: &only, target: t, max: bound}
+	w := &writer{Writer: wire.Writer{Builder: b, Request: &only, Target: t}, max: bound}
 	thinks = w.thinking()
-	return thinks, w.lost
+	return thinks, w.Lost()
 }
 
 // maxOf is the bound on an answer, and whether it is the request's own.
@@ -360,18 +310,18 @@ func maxOf(r *llm.Request, model string) (bound int64, given bool) {
 
 // think writes the member thinking and returns the effort to write, if any.
 func (w *writer) think(thinks *bool) llm.Level {
-	t := w.r.Thinking
+	t := w.Request.Thinking
 	asked := t.Mode == llm.ThinkingByLevel || t.Mode == llm.ThinkingByBudget || t.Mode == llm.ThinkingAdaptive
-	if !asked || !w.target.Carries.Has(llm.Effort) {
+	if !asked || !w.Target.Carries.Has(llm.Effort) {
 		return ""
 	}
-	if w.r.Choice.Mode == llm.ChoiceAny || w.r.Choice.Mode == llm.ChoiceNamed || !w.mayThink() {
-		w.alter(llm.Effort)
-		w.alter(llm.ThinkingBudget)
+	if w.Request.Choice.Mode == llm.ChoiceAny || w.Request.Choice.Mode == llm.ChoiceNamed || !w.mayThink() {
+		w.Alter(llm.Effort)
+		w.Alter(llm.ThinkingBudget)
 		return ""
 	}
 	*thinks = true
-	if adaptive(w.target.Model) {
+	if adaptive(w.Target.Model) {
 		w.Key("thinking").Open().StrMember("type", "adaptive").Close()
 		switch t.Level {
 		case llm.LevelMinimal:
@@ -392,8 +342,8 @@ func (w *writer) think(thinks *bool) llm.Level {
 		budget = w.max / 2
 	}
 	if budget < leastBudget {
-		w.alter(llm.Effort)
-		w.alter(llm.ThinkingBudget)
+		w.Alter(llm.Effort)
+		w.Alter(llm.ThinkingBudget)
 		*thinks = false
 		return ""
 	}
@@ -404,11 +354,11 @@ func (w *writer) think(thinks *bool) llm.Level {
 // mayThink reports whether the API would let the model think: the turn that the
 // last results of tools belong to must begin with its own thinking.
 func (w *writer) mayThink() bool {
-	if old(w.target.Model) {
+	if old(w.Target.Model) {
 		return false
 	}
-	for i := len(w.r.Messages) - 1; i >= 0; i-- {
-		m := w.r.Messages[i]
+	for i := len(w.Request.Messages) - 1; i >= 0; i-- {
+		m := w.Request.Messages[i]
 		if m.Role == llm.Developer {
 			continue
 		}

@@ -12,46 +12,31 @@ import (
 	"sallyport/internal/wire/anthropic"
 )
 
-// writer writes a request and gathers what it cannot carry.
+// writer writes a request.
 type writer struct {
-	*wire.Builder
-	r      *llm.Request
-	target wire.Target
-	lost   []llm.Use
+	wire.Writer
 
 	documents int // written so far
 }
 
-func (w *writer) lose(f llm.Feature, at int) { w.lost = append(w.lost, llm.Use{Feature: f, At: at}) }
-
-// alter notes that what the request asks for under a feature is carried only in
-// part, or not.
-func (w *writer) alter(f llm.Feature) {
-	for _, u := range w.r.Uses {
-		if u.Feature == f {
-			w.lost = append(w.lost, u)
-		}
-	}
-}
-
 // write implements wire.Format.Write. Model and stream are the path's to tell.
 func write(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
-	w := &writer{Builder: wire.NewBuilder(make([]byte, 0, 4096)), r: r, target: t}
+	w := &writer{Writer: wire.NewWriter(r, t)}
 	w.Open()
 	w.system()
-	w.messages()
+	w.Turns(w.says, w.block)
 	w.tools()
 	thinks := w.additional()
 	w.inference(thinks)
 	w.output()
 	w.tier()
-	return w.Close().Bytes(), w.lost
+	return w.Close().Bytes(), w.Lost()
 }
 
 // system writes the instructions: here all of them stand before the messages.
 func (w *writer) system() {
-	parts := w.r.System
-	for _, m := range w.r.Messages {
+	parts := w.Request.System
+	for _, m := range w.Request.Messages {
 		if m.Role == llm.Developer {
 			parts = append(parts[:len(parts):len(parts)], m.Parts...)
 		}
@@ -80,51 +65,16 @@ func (w *writer) says(p llm.Part) bool {
 		return len(p.Text) > 2
 	case llm.Thought:
 		signed := p.Seal.Origin == llm.ByAnthropic && !p.Seal.Hidden || p.Seal.Origin == llm.ByBedrock && p.Seal.Hidden
-		if !signed || p.Seal.Data == "" || !w.target.Carries.Has(llm.SealedThinking) {
-			w.lose(llm.SealedThinking, p.At)
+		if !signed || p.Seal.Data == "" || !w.Target.Carries.Has(llm.SealedThinking) {
+			w.Lose(llm.SealedThinking, p.At)
 			return false
 		}
 	case llm.ToolCall:
 		if p.Seal.Data != "" {
-			w.lose(llm.SealedThinking, p.Seal.At)
+			w.Lose(llm.SealedThinking, p.Seal.At)
 		}
 	}
 	return true
-}
-
-// messages writes the turns; neighbours of one speaker become one turn, so that
-// results of tools stand in the turn right after their calls.
-func (w *writer) messages() {
-	w.Key("messages").List()
-	open := false
-	var role llm.Role
-	for _, m := range w.r.Messages {
-		if m.Role == llm.Developer {
-			continue
-		}
-		if open && m.Role != role {
-			w.EndList().Close()
-			open = false
-		}
-		for _, p := range m.Parts {
-			if !w.says(p) {
-				continue
-			}
-			if !open {
-				name := "user"
-				if m.Role == llm.Assistant {
-					name = "assistant"
-				}
-				w.Open().StrMember("role", name).Key("content").List()
-				open, role = true, m.Role
-			}
-			w.block(p)
-		}
-	}
-	if open {
-		w.EndList().Close()
-	}
-	w.EndList()
 }
 
 // block writes one content block, before it what a document is called, and behind it
@@ -172,7 +122,7 @@ func (w *writer) block(p llm.Part) {
 
 // cachePoint writes a mark up to which the prompt is cached as an element.
 func (w *writer) cachePoint(c llm.Cache) {
-	if !c.Marked || !w.target.Carries.Has(llm.CacheControl) {
+	if !c.Marked || !w.Target.Carries.Has(llm.CacheControl) {
 		return
 	}
 	w.Open().Key("cachePoint").Open().StrMember("type", "default")
@@ -239,7 +189,7 @@ var emptySchema = llm.Lit(`{"type":"object","properties":{}}`)
 // tools writes the tools. The API wants those declared that earlier turns used, and
 // has no word to forbid the use of any.
 func (w *writer) tools() {
-	tools, choice := w.r.Tools, w.r.Choice
+	tools, choice := w.Request.Tools, w.Request.Choice
 	if choice.Mode == llm.ChoiceNone || len(tools) == 0 {
 		tools = w.used()
 	}
@@ -262,7 +212,7 @@ func (w *writer) tools() {
 			w.Lit(emptySchema)
 		}
 		w.Close()
-		if w.target.Carries.Has(llm.ToolStrict) {
+		if w.Target.Carries.Has(llm.ToolStrict) {
 			w.Member("strict", t.Strict)
 		}
 		w.Close().Close()
@@ -284,23 +234,23 @@ func (w *writer) tools() {
 // those that must be declared is not forbidden.
 func (w *writer) forbid(declared []llm.Tool) {
 	if len(declared) > 0 {
-		w.alter(llm.ToolChoice)
+		w.Alter(llm.ToolChoice)
 	}
-	for _, t := range w.r.Tools {
+	for _, t := range w.Request.Tools {
 		if !slices.ContainsFunc(declared, func(d llm.Tool) bool { return d.Name == t.Name }) {
-			w.lose(llm.Tools, t.At)
+			w.Lose(llm.Tools, t.At)
 		}
 	}
 }
 
 // used are the tools that earlier turns called, as far as that tells of them.
 func (w *writer) used() (tools []llm.Tool) {
-	for _, m := range w.r.Messages {
+	for _, m := range w.Request.Messages {
 		for _, p := range m.Parts {
 			if p.Kind == llm.ToolCall && !slices.ContainsFunc(tools, func(t llm.Tool) bool { return t.Name == p.Call.Name }) {
-				i := slices.IndexFunc(w.r.Tools, func(t llm.Tool) bool { return t.Name == p.Call.Name })
+				i := slices.IndexFunc(w.Request.Tools, func(t llm.Tool) bool { return t.Name == p.Call.Name })
 				if i >= 0 {
-					tools = append(tools, w.r.Tools[i])
+					tools = append(tools, w.Request.Tools[i])
 					continue
 				}
 				tools = append(tools, llm.Tool{Name: p.Call.Name})
@@ -313,16 +263,18 @@ func (w *writer) used() (tools []llm.Tool) {
 // additional writes what only Claude understands, in the members of its own API, and
 // reports whether the model will think.
 func (w *writer) additional() (thinks bool) {
-	if !claude(w.target.Model) {
+	if !claude(w.Target.Model) {
 		return false
 	}
 	in := wire.NewBuilder(nil)
 	in.Open()
-	thinks, lost := anthropic.Thinking(in, w.r, w.target)
-	w.lost = append(w.lost, lost...)
-	if lit := w.r.Options[llm.TopK]; lit != nil && w.target.Carries.Has(llm.TopK) {
+	thinks, lost := anthropic.Thinking(in, w.Request, w.Target)
+	for _, u := range lost {
+		w.Lose(u.Feature, u.At)
+	}
+	if lit := w.Request.Options[llm.TopK]; lit != nil && w.Target.Carries.Has(llm.TopK) {
 		if thinks { // as temperature and top_p
-			w.alter(llm.TopK)
+			w.Alter(llm.TopK)
 		} else {
 			in.Key("top_k").Lit(lit)
 		}
@@ -342,22 +294,22 @@ func (w *writer) inference(thinks bool) {
 		feature llm.Feature
 		name    string
 	}{{llm.MaxTokens, "maxTokens"}, {llm.Temperature, "temperature"}, {llm.TopP, "topP"}} {
-		lit := w.r.Options[o.feature]
+		lit := w.Request.Options[o.feature]
 		switch {
-		case lit == nil || !w.target.Carries.Has(o.feature):
+		case lit == nil || !w.Target.Carries.Has(o.feature):
 		case thinks && o.feature != llm.MaxTokens:
-			w.alter(o.feature)
+			w.Alter(o.feature)
 		default:
 			if f, err := strconv.ParseFloat(string(lit), 64); o.feature == llm.Temperature && err == nil && f > 1 {
-				w.alter(o.feature)
+				w.Alter(o.feature)
 				lit = llm.Lit("1")
 			}
 			in.Key(o.name).Lit(lit)
 		}
 	}
-	if len(w.r.Stop) > 0 {
+	if len(w.Request.Stop) > 0 {
 		in.Key("stopSequences").List()
-		for _, s := range w.r.Stop {
+		for _, s := range w.Request.Stop {
 			in.Lit(s)
 		}
 		in.EndList()
@@ -370,13 +322,13 @@ func (w *writer) inference(thinks bool) {
 // output writes the schema that the answer follows: as a text, which holds it as it
 // stands.
 func (w *writer) output() {
-	f := w.r.Format
+	f := w.Request.Format
 	if f.Kind != llm.FormatSchema {
 		return
 	}
 	w.Key("outputConfig").Open().Key("textFormat").Open().StrMember("type", "json_schema")
 	w.Key("structure").Open().Key("jsonSchema").Open().Key("schema").Text(f.Schema)
-	if w.target.Carries.Has(llm.SchemaName) {
+	if w.Target.Carries.Has(llm.SchemaName) {
 		w.Member("name", f.Name).Member("description", f.Description)
 	}
 	w.Close().Close().Close().Close()
@@ -384,14 +336,14 @@ func (w *writer) output() {
 
 // tier writes the provider's queue, in words that this API shares with another.
 func (w *writer) tier() {
-	lit := w.r.Options[llm.ServiceTier]
-	if lit == nil || !w.target.Carries.Has(llm.ServiceTier) {
+	lit := w.Request.Options[llm.ServiceTier]
+	if lit == nil || !w.Target.Carries.Has(llm.ServiceTier) {
 		return
 	}
 	switch string(lit) {
 	case `"default"`, `"flex"`, `"priority"`:
 		w.Key("serviceTier").Open().Key("type").Lit(lit).Close()
 	default:
-		w.alter(llm.ServiceTier)
+		w.Alter(llm.ServiceTier)
 	}
 }

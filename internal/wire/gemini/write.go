@@ -47,30 +47,15 @@ func generation(model string) int {
 	return latest
 }
 
-// writer writes a request and gathers what it cannot carry.
+// writer writes a request.
 type writer struct {
-	*wire.Builder
-	r      *llm.Request
-	target wire.Target
-	lost   []llm.Use
-}
-
-func (w *writer) lose(f llm.Feature, at int) { w.lost = append(w.lost, llm.Use{Feature: f, At: at}) }
-
-// alter notes that what the request asks for under a feature is carried only in
-// part, or not.
-func (w *writer) alter(f llm.Feature) {
-	for _, u := range w.r.Uses {
-		if u.Feature == f {
-			w.lost = append(w.lost, u)
-		}
-	}
+	wire.Writer
 }
 
 // write implements wire.Format.Write for the generation of content. Model and
 // stream are the path's to tell.
 func write(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
-	w := &writer{Builder: wire.NewBuilder(make([]byte, 0, 4096)), r: r, target: t}
+	w := &writer{Writer: wire.NewWriter(r, t)}
 	w.Open()
 	w.system()
 	w.contents()
@@ -80,27 +65,27 @@ func write(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
 		w.Member("safetySettings", r.Options[llm.Safety])
 	}
 	w.tier()
-	return w.Close().Bytes(), w.lost
+	return w.Close().Bytes(), w.Lost()
 }
 
 // tier writes the provider's queue, in words that this API shares with another.
 func (w *writer) tier() {
-	lit := w.r.Options[llm.ServiceTier]
-	if lit == nil || !w.target.Carries.Has(llm.ServiceTier) {
+	lit := w.Request.Options[llm.ServiceTier]
+	if lit == nil || !w.Target.Carries.Has(llm.ServiceTier) {
 		return
 	}
 	switch string(lit) {
 	case `"flex"`, `"priority"`, `"standard"`:
 		w.Key("serviceTier").Lit(lit)
 	default:
-		w.alter(llm.ServiceTier)
+		w.Alter(llm.ServiceTier)
 	}
 }
 
 // system writes the instructions: here all of them stand before the contents.
 func (w *writer) system() {
-	parts := w.r.System
-	for _, m := range w.r.Messages {
+	parts := w.Request.System
+	for _, m := range w.Request.Messages {
 		if m.Role == llm.Developer {
 			parts = append(parts[:len(parts):len(parts)], m.Parts...)
 		}
@@ -122,7 +107,7 @@ func (w *writer) contents() {
 	open := false
 	var role llm.Role
 	signed := false // the first call of the open turn was written
-	for _, m := range w.r.Messages {
+	for _, m := range w.Request.Messages {
 		if m.Role == llm.Developer {
 			continue
 		}
@@ -163,7 +148,7 @@ func (w *writer) says(p llm.Part) bool {
 		return len(p.Text) > 2
 	case llm.Thought:
 		if p.Seal.Origin != llm.ByGemini && (p.Seal.Origin != llm.ByText || p.Text == nil) {
-			w.lose(llm.SealedThinking, p.At)
+			w.Lose(llm.SealedThinking, p.At)
 			return false
 		}
 	}
@@ -212,12 +197,12 @@ func (w *writer) call(p llm.Part, first bool) {
 	w.StrMember("id", p.Call.ID).StrMember("name", p.Call.Name).Key("args").Lit(p.Call.Input).Close()
 	own := p.Seal.Origin == llm.ByGemini
 	if p.Seal.Data != "" && !own {
-		w.lose(llm.SealedThinking, p.Seal.At)
+		w.Lose(llm.SealedThinking, p.Seal.At)
 	}
 	switch {
 	case own && p.Seal.Data != "":
 		w.StrMember("thoughtSignature", p.Seal.Data)
-	case first && generation(w.target.Model) == latest:
+	case first && generation(w.Target.Model) == latest:
 		w.StrMember("thoughtSignature", unsigned)
 	}
 	w.Close()
@@ -255,11 +240,11 @@ func (w *writer) result(result llm.Result) {
 }
 
 func (w *writer) tools() {
-	if len(w.r.Tools) == 0 {
+	if len(w.Request.Tools) == 0 {
 		return
 	}
 	w.Key("tools").List().Open().Key("functionDeclarations").List()
-	for _, t := range w.r.Tools {
+	for _, t := range w.Request.Tools {
 		w.Open().StrMember("name", t.Name).Member("description", t.Description)
 		if wire.Filled(t.Schema) {
 			w.Key("parametersJsonSchema").Lit(t.Schema)
@@ -267,7 +252,7 @@ func (w *writer) tools() {
 		w.Close()
 	}
 	w.EndList().Close().EndList()
-	c := w.r.Choice
+	c := w.Request.Choice
 	if c.Mode == llm.ChoiceUnset {
 		return
 	}
@@ -284,21 +269,21 @@ func (w *writer) tools() {
 func (w *writer) config() {
 	w.Key("generationConfig").Open()
 	for _, o := range options {
-		if lit := w.r.Options[o.feature]; lit != nil && w.target.Carries.Has(o.feature) {
+		if lit := w.Request.Options[o.feature]; lit != nil && w.Target.Carries.Has(o.feature) {
 			w.Key(o.name).Lit(lit)
 		}
 	}
-	if w.target.Carries.Has(llm.Penalties) {
-		w.Member("frequencyPenalty", w.r.Penalty.Frequency).Member("presencePenalty", w.r.Penalty.Presence)
+	if w.Target.Carries.Has(llm.Penalties) {
+		w.Member("frequencyPenalty", w.Request.Penalty.Frequency).Member("presencePenalty", w.Request.Penalty.Presence)
 	}
-	if len(w.r.Stop) > 0 {
+	if len(w.Request.Stop) > 0 {
 		w.Key("stopSequences").List()
-		for _, s := range w.r.Stop {
+		for _, s := range w.Request.Stop {
 			w.Lit(s)
 		}
 		w.EndList()
 	}
-	switch f := w.r.Format; f.Kind {
+	switch f := w.Request.Format; f.Kind {
 	case llm.FormatJSON:
 		w.StrMember("responseMimeType", "application/json")
 	case llm.FormatSchema:
@@ -317,8 +302,8 @@ var budgets = map[llm.Level]int64{
 
 // thinking writes how much to think, and whether the answer shows it.
 func (w *writer) thinking() {
-	t := w.r.Thinking
-	if !w.target.Carries.Has(llm.Effort) || t.Mode == llm.ThinkingUnset && !t.Show {
+	t := w.Request.Thinking
+	if !w.Target.Carries.Has(llm.Effort) || t.Mode == llm.ThinkingUnset && !t.Show {
 		return
 	}
 	w.Key("thinkingConfig").Open()
@@ -326,18 +311,18 @@ func (w *writer) thinking() {
 	if t.Show {
 		w.Key("includeThoughts").Bool(true)
 	}
-	old := generation(w.target.Model) == budget
+	old := generation(w.Target.Model) == budget
 	switch t.Mode {
 	case llm.ThinkingOff:
 		w.least(old)
 		return
 	case llm.ThinkingByBudget:
 		most := int64(24576)
-		if strings.Contains(w.target.Model, "pro") {
+		if strings.Contains(w.Target.Model, "pro") {
 			most = 32768
 		}
 		if t.Budget > most {
-			w.alter(llm.ThinkingBudget)
+			w.Alter(llm.ThinkingBudget)
 		}
 		w.Key("thinkingBudget").Int(min(t.Budget, most))
 		return
@@ -349,12 +334,12 @@ func (w *writer) thinking() {
 	switch level := t.Level; {
 	case level == "":
 	case budgets[level] == 0:
-		w.alter(llm.Effort)
+		w.Alter(llm.Effort)
 	case old:
 		w.Key("thinkingBudget").Int(budgets[level])
 	default:
 		if level == llm.LevelXHigh || level == llm.LevelMax {
-			w.alter(llm.Effort)
+			w.Alter(llm.Effort)
 			level = llm.LevelHigh
 		}
 		w.StrMember("thinkingLevel", string(level))
@@ -364,10 +349,10 @@ func (w *writer) thinking() {
 // least is how a model is told not to think: of those from 2.5 on only the small
 // ones of 2.5 need not think at all.
 func (w *writer) least(old bool) {
-	pro := strings.Contains(w.target.Model, "pro")
+	pro := strings.Contains(w.Target.Model, "pro")
 	if !old || pro {
-		w.alter(llm.Effort)
-		w.alter(llm.ThinkingBudget)
+		w.Alter(llm.Effort)
+		w.Alter(llm.ThinkingBudget)
 	}
 	switch {
 	case old && pro:

@@ -16,26 +16,21 @@ var chatCarries = llm.Set(
 	llm.User, llm.Metadata, llm.ServiceTier,
 )
 
-// writer writes a request and gathers what it cannot carry.
+// writer writes a request.
 type writer struct {
-	*wire.Builder
-	r      *llm.Request
-	target wire.Target
-	lost   []llm.Use
+	wire.Writer
 }
-
-func (w *writer) lose(f llm.Feature, at int) { w.lost = append(w.lost, llm.Use{Feature: f, At: at}) }
 
 // loseSeal notes that what another provider attached to a call has no place here.
 func (w *writer) loseSeal(s llm.Seal) {
 	if s.Origin != "" {
-		w.lose(llm.SealedThinking, s.At)
+		w.Lose(llm.SealedThinking, s.At)
 	}
 }
 
 // writeChat implements wire.Format.Write for chat completions.
 func writeChat(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
-	w := &writer{Builder: wire.NewBuilder(t.Room()), r: r, target: t}
+	w := &writer{Writer: wire.NewWriter(r, t)}
 	w.Open().StrMember("model", t.Model)
 	w.messages()
 	w.tools()
@@ -56,28 +51,18 @@ func writeChat(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
 		w.Key("stream").Bool(true)
 		w.Key("stream_options").Open().Key("include_usage").Bool(true).Close()
 	}
-	return w.Close().Bytes(), w.lost
-}
-
-// alter notes that what the request asks for under a feature is carried only in
-// part.
-func (w *writer) alter(f llm.Feature) {
-	for _, u := range w.r.Uses {
-		if u.Feature == f {
-			w.lost = append(w.lost, u)
-		}
-	}
+	return w.Close().Bytes(), w.Lost()
 }
 
 // options writes the members of a table.
 func (w *writer) options(table []option) {
 	for _, o := range table {
-		lit := w.r.Options[o.feature]
-		if o.alias || lit == nil || !w.target.Carries.Has(o.feature) || wire.KindOf(lit) != o.kind {
+		lit := w.Request.Options[o.feature]
+		if o.alias || lit == nil || !w.Target.Carries.Has(o.feature) || wire.KindOf(lit) != o.kind {
 			continue
 		}
 		name := o.name
-		if name == "max_completion_tokens" && !w.target.Vendor {
+		if name == "max_completion_tokens" && !w.Target.Vendor {
 			name = "max_tokens" // not all compatible servers know the new name
 		}
 		w.Key(name).Lit(lit)
@@ -86,12 +71,12 @@ func (w *writer) options(table []option) {
 
 func (w *writer) messages() {
 	w.Key("messages").List()
-	if len(w.r.System) > 0 {
+	if len(w.Request.System) > 0 {
 		w.Open().StrMember("role", "system").Key("content")
-		w.content(w.r.System)
+		w.content(w.Request.System)
 		w.Close()
 	}
-	for _, m := range w.r.Messages {
+	for _, m := range w.Request.Messages {
 		switch m.Role {
 		case llm.Assistant:
 			w.assistant(m)
@@ -132,7 +117,7 @@ func (w *writer) user(m llm.Message) {
 		return
 	}
 	w.Open().StrMember("role", "user")
-	if w.target.Carries.Has(llm.Names) {
+	if w.Target.Carries.Has(llm.Names) {
 		w.Member("name", m.Name)
 	}
 	w.Key("content")
@@ -168,7 +153,7 @@ func (w *writer) part(p llm.Part) {
 		} else {
 			w.Lit(dataURL(m))
 		}
-		if w.target.Carries.Has(llm.ImageDetail) {
+		if w.Target.Carries.Has(llm.ImageDetail) {
 			w.Member("detail", m.Detail)
 		}
 		w.Close()
@@ -226,7 +211,7 @@ func (w *writer) assistant(m llm.Message) {
 			w.loseSeal(p.Seal)
 		case llm.Thought:
 			if p.Seal.Origin != llm.ByText || p.Text == nil {
-				w.lose(llm.SealedThinking, p.At)
+				w.Lose(llm.SealedThinking, p.At)
 				continue
 			}
 			thoughts = append(thoughts, p.Text)
@@ -235,7 +220,7 @@ func (w *writer) assistant(m llm.Message) {
 	if len(texts)+len(refusals)+calls == 0 { // no message without any
 		for _, p := range m.Parts {
 			if p.Seal.Origin == llm.ByText && p.Text != nil {
-				w.lose(llm.SealedThinking, p.At)
+				w.Lose(llm.SealedThinking, p.At)
 			}
 		}
 		return
@@ -275,11 +260,11 @@ func (w *writer) call(c llm.Call) {
 }
 
 func (w *writer) tools() {
-	if len(w.r.Tools) == 0 {
+	if len(w.Request.Tools) == 0 {
 		return
 	}
 	w.Key("tools").List()
-	for _, t := range w.r.Tools {
+	for _, t := range w.Request.Tools {
 		w.Open()
 		if t.Free {
 			w.StrMember("type", "custom").Key("custom").Open().StrMember("name", t.Name)
@@ -291,14 +276,14 @@ func (w *writer) tools() {
 		} else {
 			w.StrMember("type", "function").Key("function").Open().StrMember("name", t.Name)
 			w.Member("description", t.Description).Member("parameters", t.Schema)
-			if w.target.Carries.Has(llm.ToolStrict) {
+			if w.Target.Carries.Has(llm.ToolStrict) {
 				w.Member("strict", t.Strict)
 			}
 		}
 		w.Close().Close()
 	}
 	w.EndList()
-	switch c := w.r.Choice; c.Mode {
+	switch c := w.Request.Choice; c.Mode {
 	case llm.ChoiceAuto:
 		w.StrMember("tool_choice", "auto")
 	case llm.ChoiceNone:
@@ -312,13 +297,13 @@ func (w *writer) tools() {
 		}
 		w.Key("tool_choice").Open().StrMember("type", typ).Key(typ).Open().StrMember("name", c.Name).Close().Close()
 	}
-	if w.r.Choice.Serial && w.target.Carries.Has(llm.SerialTools) {
+	if w.Request.Choice.Serial && w.Target.Carries.Has(llm.SerialTools) {
 		w.Key("parallel_tool_calls").Bool(false)
 	}
 }
 
 func (w *writer) format() {
-	f := w.r.Format
+	f := w.Request.Format
 	switch f.Kind {
 	case llm.FormatJSON:
 		w.Key("response_format").Open().StrMember("type", "json_object").Close()
@@ -351,8 +336,8 @@ func (w *writer) thinking() {
 
 // level is the reasoning effort for a request; empty for the model's default.
 func (w *writer) level() llm.Level {
-	t := w.r.Thinking
-	if !w.target.Carries.Has(llm.Effort) || t.Mode == llm.ThinkingUnset {
+	t := w.Request.Thinking
+	if !w.Target.Carries.Has(llm.Effort) || t.Mode == llm.ThinkingUnset {
 		return ""
 	}
 	switch t.Mode {
@@ -368,7 +353,7 @@ func (w *writer) level() llm.Level {
 		return w.leastLevel()
 	}
 	if t.Level == llm.LevelXHigh || t.Level == llm.LevelMax {
-		w.alter(llm.Effort)
+		w.Alter(llm.Effort)
 		return llm.LevelHigh
 	}
 	return t.Level
@@ -378,15 +363,15 @@ func (w *writer) level() llm.Level {
 // its successors need not, older models think a little more, and compatible
 // servers have no common word for it.
 func (w *writer) leastLevel() llm.Level {
-	name := w.target.Model
+	name := w.Target.Model
 	switch {
-	case w.target.Vendor && strings.HasPrefix(name, "gpt-5."):
+	case w.Target.Vendor && strings.HasPrefix(name, "gpt-5."):
 		return llm.LevelNone
-	case w.target.Vendor && strings.HasPrefix(name, "gpt-5"):
-		w.alter(llm.Effort)
+	case w.Target.Vendor && strings.HasPrefix(name, "gpt-5"):
+		w.Alter(llm.Effort)
 		return llm.LevelMinimal
 	}
-	w.alter(llm.Effort)
+	w.Alter(llm.Effort)
 	return ""
 }
 

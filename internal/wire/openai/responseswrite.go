@@ -18,7 +18,7 @@ var responsesCarries = llm.Set(
 
 // writeResponses implements wire.Format.Write for responses.
 func writeResponses(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
-	w := &writer{Builder: wire.NewBuilder(t.Room()), r: r, target: t}
+	w := &writer{Writer: wire.NewWriter(r, t)}
 	w.Open().StrMember("model", t.Model)
 	w.input()
 	w.responsesTools()
@@ -29,11 +29,11 @@ func writeResponses(r *llm.Request, t wire.Target) ([]byte, []llm.Use) {
 	if r.Stream {
 		w.Key("stream").Bool(true)
 	}
-	return w.Close().Bytes(), w.lost
+	return w.Close().Bytes(), w.Lost()
 }
 
 func (w *writer) input() {
-	system := w.r.System
+	system := w.Request.System
 	if len(system) == 1 && system[0].Kind == llm.Text {
 		w.Key("instructions").Lit(system[0].Text)
 		system = nil
@@ -42,7 +42,7 @@ func (w *writer) input() {
 	if len(system) > 0 {
 		w.turn("developer", system)
 	}
-	for _, m := range w.r.Messages {
+	for _, m := range w.Request.Messages {
 		switch m.Role {
 		case llm.Assistant:
 			for _, p := range m.Parts {
@@ -114,7 +114,7 @@ func (w *writer) inputPart(p llm.Part) {
 			w.Lit(dataURL(m))
 		}
 		w.Key("detail")
-		if m.Detail != nil && w.target.Carries.Has(llm.ImageDetail) {
+		if m.Detail != nil && w.Target.Carries.Has(llm.ImageDetail) {
 			w.Lit(m.Detail)
 		} else {
 			w.Str("auto")
@@ -167,8 +167,8 @@ func (w *writer) outputItem(p llm.Part) {
 // or as plain text for a server that told it so.
 func (w *writer) thought(p llm.Part) {
 	own := p.Seal.Origin == llm.ByOpenAI && p.Seal.Data != ""
-	if !own && (p.Seal.Origin != llm.ByText || p.Text == nil || w.target.Vendor) {
-		w.lose(llm.SealedThinking, p.At)
+	if !own && (p.Seal.Origin != llm.ByText || p.Text == nil || w.Target.Vendor) {
+		w.Lose(llm.SealedThinking, p.At)
 		return
 	}
 	w.Open().StrMember("type", "reasoning").Key("summary").List()
@@ -185,15 +185,15 @@ func (w *writer) thought(p llm.Part) {
 }
 
 func (w *writer) responsesTools() {
-	if len(w.r.Tools) == 0 {
+	if len(w.Request.Tools) == 0 {
 		return
 	}
 	w.Key("tools").List()
-	for _, t := range w.r.Tools {
+	for _, t := range w.Request.Tools {
 		w.responsesTool(t)
 	}
 	w.EndList()
-	switch c := w.r.Choice; c.Mode {
+	switch c := w.Request.Choice; c.Mode {
 	case llm.ChoiceAuto:
 		w.StrMember("tool_choice", "auto")
 	case llm.ChoiceNone:
@@ -207,7 +207,7 @@ func (w *writer) responsesTools() {
 		}
 		w.Key("tool_choice").Open().StrMember("type", typ).StrMember("name", c.Name).Close()
 	}
-	if w.r.Choice.Serial && w.target.Carries.Has(llm.SerialTools) {
+	if w.Request.Choice.Serial && w.Target.Carries.Has(llm.SerialTools) {
 		w.Key("parallel_tool_calls").Bool(false)
 	}
 }
@@ -231,7 +231,7 @@ func (w *writer) responsesTool(t llm.Tool) {
 	} else {
 		w.Lit(noParameters)
 	}
-	w.Key("strict").Bool(wire.True(t.Strict) && w.target.Carries.Has(llm.ToolStrict)).Close()
+	w.Key("strict").Bool(wire.True(t.Strict) && w.Target.Carries.Has(llm.ToolStrict)).Close()
 }
 
 // noParameters is the schema of a function without any.
@@ -239,11 +239,11 @@ var noParameters = llm.Lit(`{"type":"object","properties":{}}`)
 
 // text writes the form of the answer.
 func (w *writer) text() {
-	verbosity := w.r.Options[llm.Verbosity]
-	if !w.target.Carries.Has(llm.Verbosity) {
+	verbosity := w.Request.Options[llm.Verbosity]
+	if !w.Target.Carries.Has(llm.Verbosity) {
 		verbosity = nil
 	}
-	f := w.r.Format
+	f := w.Request.Format
 	if f.Kind == llm.FormatText && verbosity == nil {
 		return
 	}
@@ -262,7 +262,7 @@ func (w *writer) text() {
 // reasoning writes how much to think and to tell of it. The vendor seals thoughts
 // for the next turn only when it is asked to, and only of models that think.
 func (w *writer) reasoning() {
-	t, carries := w.r.Thinking, w.target.Carries
+	t, carries := w.Request.Thinking, w.Target.Carries
 	level := w.level()
 	tells := carries.Has(llm.ThinkingSummary) && (t.Tell != nil || t.Show)
 	if level != "" || tells {
@@ -277,7 +277,7 @@ func (w *writer) reasoning() {
 		}
 		w.Close()
 	}
-	if w.target.Vendor && thinks(w.target.Model) {
+	if w.Target.Vendor && thinks(w.Target.Model) {
 		w.Key("include").List().Str("reasoning.encrypted_content").EndList()
 	}
 }
