@@ -24,6 +24,7 @@
 //	auth       keys, administrators, sessions: credential to Principal, from a snapshot
 //	ledger     holds and settlements, usage claimed and counted
 //	auditlog   Merkle log of every record: leaves, checkpoints, verification
+//	tokens     counts by the vocabularies that vendors have published
 //	keep       what clients refer to later: owners of upstream objects, sealed documents
 //	projector  journal to database: rows, leaves and roll-ups in one transaction a batch
 //

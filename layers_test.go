@@ -22,7 +22,7 @@ var (
 	layer0 = []string{"llm", "label", "price", "secret", "stat", "policy", "route", "record"}
 	layer1 = []string{
 		"wire", "wire/openai", "wire/anthropic", "wire/bedrock", "wire/gemini", "dlp", "integrity", "upstream", "journal", "store",
-		"quota", "auth", "ledger", "auditlog", "keep", "projector", "feed", "alert",
+		"quota", "auth", "ledger", "auditlog", "keep", "projector", "feed", "alert", "tokens",
 	}
 	// anywhere may be imported by every package.
 	anywhere = []string{"identity", "fault"}
@@ -55,6 +55,7 @@ var imports = map[string][]string{
 	"ledger":         {"llm", "price", "record", "quota", "store"},
 	"auditlog":       {"record", "store"},
 	"keep":           {"store", "secret", "llm"},
+	"tokens":         nil,
 	"projector":      {"journal", "record", "ledger", "auditlog", "store"},
 
 	"gateway": allBut("store", "feed", "alert", "stat", "projector"),

@@ -4,6 +4,9 @@ import (
 	"net/http"
 
 	"sallyport/internal/fault"
+	"sallyport/internal/identity"
+	"sallyport/internal/llm"
+	"sallyport/internal/tokens"
 	"sallyport/internal/wire"
 )
 
@@ -17,7 +20,7 @@ var counted = map[wire.Endpoint]struct {
 	wire.CountContent: {wire.GenerateContent, "totalTokens"},
 }
 
-// headerEstimate marks a count of tokens that nobody counted.
+// headerEstimate marks a count of tokens that the upstream did not make.
 const headerEstimate = "X-Sallyport-Estimate"
 
 // estimate answers a request to count tokens for a model whose upstream cannot be
@@ -39,7 +42,37 @@ func (x *Exchange) estimate() error {
 	}
 	h := x.reply.header()
 	h["Content-Type"] = []string{"application/json"}
-	h[headerEstimate] = []string{"tokens; one for every 4 bytes of text"}
-	x.reply.whole(http.StatusOK, wire.NewBuilder(nil).Open().Key(count.figure).Int(r.Estimate()).Close().Bytes())
+	n, how := x.tally(r)
+	h[headerEstimate] = []string{how}
+	x.reply.whole(http.StatusOK, wire.NewBuilder(nil).Open().Key(count.figure).Int(n).Close().Bytes())
 	return nil
+}
+
+// maxTally bounds the body whose text is counted by a vocabulary, which takes time.
+const maxTally = 1 << 20
+
+// tally counts the tokens of a request by the published vocabulary of its model, if
+// there is one, else by a rule of thumb. how says by which.
+func (x *Exchange) tally(r *llm.Request) (n int64, how string) {
+	how = "tokens; one for every 4 bytes of text"
+	var v *tokens.Vocabulary
+	if targets := x.snapshot.Targets(identity.Model(x.call.Model)); len(targets) > 0 && x.body.size <= maxTally {
+		v = tokens.Of(targets[0].Model)
+	}
+	if v == nil {
+		literal := func(lit []byte) int64 { return llm.RuleOfThumb(lit[1 : len(lit)-1]) }
+		return r.Estimate(literal, llm.RuleOfThumb), how
+	}
+	plain := func(text []byte) int64 {
+		n, err := v.Count(string(text))
+		if err != nil {
+			return llm.RuleOfThumb(text)
+		}
+		return n
+	}
+	literal := func(lit []byte) int64 {
+		text, _ := wire.Text(lit, len(lit))
+		return plain([]byte(text))
+	}
+	return r.Estimate(literal, plain), "tokens; text by " + v.Name + ", what stands around it by rule"
 }

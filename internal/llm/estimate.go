@@ -10,38 +10,57 @@ const (
 	documentTokens = 1600
 )
 
-// Estimate guesses how many tokens the prompt of a request has, for models whose
-// vocabulary is not at hand. It is a rule of thumb for prose in Latin script; code
-// takes more tokens than it says, and so do other scripts.
-func (r *Request) Estimate() int64 {
-	n := int64(requestTokens) + estimate(r.System)
+// RuleOfThumb guesses how many tokens a text has that is written so. It is for prose
+// in Latin script; code takes more tokens than it says, and so do other scripts.
+func RuleOfThumb(text []byte) int64 { return int64(len(text)+bytesPerToken-1) / bytesPerToken }
+
+// Estimate adds up how many tokens the prompt of a request has. literal and plain say
+// it of its pieces: of string literals, and of text and JSON that stand as they are.
+// What stands around the pieces, and pictures, are a rule of thumb in any case.
+func (r *Request) Estimate(literal, plain func([]byte) int64) int64 {
+	e := estimate{literal, plain, requestTokens}
+	e.parts(r.System)
 	for _, m := range r.Messages {
-		n += messageTokens + estimate(m.Parts)
+		e.n += messageTokens
+		e.parts(m.Parts)
 	}
 	for _, t := range r.Tools {
-		n += messageTokens + tokens(len(t.Name)+len(t.Description)+len(t.Schema))
+		e.n += messageTokens
+		e.add(e.plain, []byte(t.Name), t.Schema)
+		e.add(e.literal, t.Description)
 	}
-	return n + tokens(len(r.Format.Schema))
+	e.add(e.plain, r.Format.Schema)
+	return e.n
 }
 
-func estimate(parts []Part) (n int64) {
+type estimate struct {
+	literal, plain func([]byte) int64
+	n              int64
+}
+
+func (e *estimate) add(count func([]byte) int64, pieces ...[]byte) {
+	for _, piece := range pieces {
+		if len(piece) > 0 {
+			e.n += count(piece)
+		}
+	}
+}
+
+func (e *estimate) parts(parts []Part) {
 	for _, p := range parts {
 		switch p.Kind {
 		case Image, Audio, Video:
-			n += mediaTokens
+			e.n += mediaTokens
 		case Document:
-			if n += tokens(len(p.Media.Plain)); p.Media.Plain == nil {
-				n += documentTokens
+			if e.add(e.literal, p.Media.Plain); p.Media.Plain == nil {
+				e.n += documentTokens
 			}
 		case ToolCall:
-			n += tokens(len(p.Call.Name) + len(p.Call.Input))
+			e.add(e.plain, []byte(p.Call.Name), p.Call.Input)
 		case ToolResult:
-			n += estimate(p.Result.Parts)
+			e.parts(p.Result.Parts)
 		default:
-			n += tokens(max(len(p.Text)-2, 0)) // less the quotes
+			e.add(e.literal, p.Text)
 		}
 	}
-	return n
 }
-
-func tokens(size int) int64 { return int64(size+bytesPerToken-1) / bytesPerToken }
