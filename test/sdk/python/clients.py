@@ -223,7 +223,7 @@ class OpenAI:
         raises(openai.NotFoundError, lambda: self.client.files.retrieve("file-of-nobody"))
 
     def media(self, nonce):
-        media = self.plan["models"]["media"]
+        media = self.plan["media"]
         picture = self.client.images.generate(model=media["image"], prompt=f"a gate {nonce}").data[0]
         expect(base64.b64decode(picture.b64_json), "no picture")
         edited = self.client.images.edit(model=media["image"], prompt=f"a door {nonce}", image=("a.png", base64.b64decode(PICTURE), "image/png")).data[0]
