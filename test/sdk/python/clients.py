@@ -164,6 +164,67 @@ class OpenAI:
         third = self.client.responses.create(model=self.models["chat"], input=[question, *first.output, result, *second.output, question], tools=[tool])
         expect(third.output_text.startswith("digest:"), "no text in the third turn")
 
+    def events(self, asked, **more):
+        """The events of a streamed response, and the response that the last of them holds."""
+        events = list(self.client.responses.create(model=self.models["chat"], input=asked, stream=True, **more))
+        expect(events[-1].type == "response.completed", f"ended with {events[-1].type}")
+        return events, events[-1].response
+
+    def both_responses(self, asked, **more):
+        """A whole response and a streamed one, whose pieces must be what its end says."""
+        events, streamed = self.events(asked, **more)
+        pieces = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+        expect(pieces == streamed.output_text, f"streamed {pieces!r}, ended with {streamed.output_text!r}")
+        return [self.client.responses.create(model=self.models["chat"], input=asked, **more), streamed]
+
+    def responses_parallel(self, nonce):
+        text = f"call get_weather and get_time {nonce}"
+        tools = [{"type": "function", "name": name, "parameters": WEATHER, "strict": False} for name in ("get_weather", "get_time")]
+        for answer in self.both_responses(text, tools=tools):
+            expect_calls(text, [(item.call_id, item.name, item.arguments) for item in answer.output if item.type == "function_call"])
+
+    def responses_structured(self, nonce):
+        text = f"where? {nonce}"
+        shape = {"format": {"type": "json_schema", "name": "place", "strict": True, "schema": CITY}}
+        for answer in self.both_responses(text, text=shape):
+            expect_city(text, answer.output_text)
+
+    def responses_image(self, nonce):
+        picture = {"type": "input_image", "detail": "auto", "image_url": f"data:image/png;base64,{PICTURE}"}
+        content = [{"type": "input_text", "text": f"what is it? {nonce}"}, picture]
+        answers = self.both_responses([{"role": "user", "content": content}])
+        expect_seen([answer.output_text for answer in answers], nonce)
+
+    def responses_reasoning(self, nonce):
+        answers = self.both_responses(f"think {nonce}", reasoning={"effort": "low"})
+        expect_seen([answer.output_text for answer in answers], nonce)
+
+    def responses_long(self, nonce):
+        text = f"hello {nonce} [[frames=300 frame-bytes=200]]"
+        unary, streamed = (answer.output_text for answer in self.both_responses(text))
+        expect_long(text, unary, streamed, nonce)
+
+    def responses_cut(self, nonce):
+        for how in ("reset", "close", "end"):
+            kinds = []
+            try:
+                for event in self.client.responses.create(model=self.models["chat"], input=f"hello {nonce} [[frames=20 cut=5 how={how}]]", stream=True):
+                    kinds.append(event.type)
+            except openai.APIError:
+                continue
+            expect(kinds[-1] in ("error", "response.failed"), f"ended with {kinds[-1]}")
+
+    def responses_errors(self, nonce):
+        client = self.client.with_options(max_retries=0)
+        for status, kind in ((400, openai.BadRequestError), (429, openai.RateLimitError), (503, openai.InternalServerError)):
+            text = f"hello {nonce} [[status={status}]]"
+            error = raises(kind, lambda text=text: client.responses.create(model=self.models["chat"], input=text))
+            expect(error.body and error.body["message"], f"body {error.body}")
+
+    def lab_responses(self, nonce):
+        answer = self.client.responses.create(model=self.plan["lab"]["chat"], input="Say hello.", max_output_tokens=16)
+        expect(answer.output_text and answer.usage.output_tokens > 0, f"answer {answer}")
+
     def embeddings(self, nonce):
         answer = self.client.embeddings.create(model=self.models["embed"], input=[f"a {nonce}", f"b {nonce}"])
         for item in answer.data:
