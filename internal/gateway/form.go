@@ -106,7 +106,7 @@ func (x *Exchange) keepForm(b *body, piece []byte) error {
 
 // spoolForm moves a body to the disk.
 func (x *Exchange) spoolForm(b *body) (err error) {
-	if b.form.spool, err = newSpool(x.gateway.Spool); err == nil {
+	if b.form.spool, err = newSpool(x.gateway.Spool, &x.gateway.spooled); err == nil {
 		_, err = b.form.spool.Write(b.bytes)
 	}
 	b.bytes = b.bytes[:0]

@@ -366,3 +366,23 @@ func TestSpoolUnwritable(t *testing.T) {
 	body := formOf(part{"file", "a", strings.Repeat("x", 9<<20)}, part{"model", "", "ear"})
 	formatNamed("chat").isFault(t, r.do(t, call{path: "/v1/audio/transcriptions", body: body, header: formType}), fault.Unavailable)
 }
+
+// TestSpoolIsBounded: what all bodies may take on the disk is refused beyond, and given
+// back by each that ends, however it ends.
+func TestSpoolIsBounded(t *testing.T) {
+	r := mediaRig(t, plan{
+		limits: func(l *gateway.Limits) { l.Body = 32 << 20 },
+		config: func(c *gateway.Config) { c.SpoolBytes = 12 << 20 },
+	})
+	for i, size := range []int{11 << 20, 13 << 20, 11 << 20, 20 << 20, 11 << 20} {
+		body := formOf(part{"file", "a", strings.Repeat("x", size)}, part{"model", "", "ear"})
+		got := r.do(t, call{path: "/v1/audio/transcriptions", body: body, header: formType})
+		if size < 12<<20 {
+			if got.status != http.StatusOK {
+				t.Errorf("body %d: status %d: %s", i, got.status, got.body)
+			}
+			continue
+		}
+		formatNamed("chat").isFault(t, got, fault.Unavailable)
+	}
+}

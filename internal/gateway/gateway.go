@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -36,6 +37,7 @@ type Config struct {
 	Registerer prometheus.Registerer
 	Instance   string         // random per process; marks requests that passed here
 	Spool      string         // folder for request bodies too large for memory: PrepareSpool
+	SpoolBytes int64          // that all of them may take at once; 0 means 4 GiB
 	TrustProxy []netip.Prefix // peers whose X-Forwarded-For is believed; optional
 
 	// SkipHashes leaves the body commitments out of the records; only benchmarks
@@ -50,6 +52,7 @@ type Gateway struct {
 	metrics   *metrics
 	strangers strangers
 	sockets   sockets
+	spooled   spoolRoom
 	mux       http.Handler
 
 	mu       sync.Mutex
@@ -65,6 +68,7 @@ var ErrDraining = errors.New("exchanges were still running when the gateway stop
 func New(cfg Config, s *Snapshot) *Gateway {
 	g := &Gateway{Config: cfg, metrics: newMetrics(cfg.Registerer), idle: make(chan struct{})}
 	g.strangers.report = g.reportStrangers
+	g.spooled.max = cmp.Or(cfg.SpoolBytes, 4<<30)
 	g.sockets.quit = make(chan struct{})
 	g.snapshot.Store(s)
 	g.mux = g.routes(nil)

@@ -5,10 +5,12 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"sallyport/internal/wire"
 )
@@ -20,6 +22,7 @@ const spoolChunk = 64 << 10
 // number of each being its nonce, under a key that only this process holds and only
 // for this body. The file has no name, so it is gone with the process at the latest.
 type spool struct {
+	room *spoolRoom
 	file *os.File
 	seal cipher.AEAD
 	size int64
@@ -39,7 +42,15 @@ func PrepareSpool(dir string) error {
 	return nil
 }
 
-func newSpool(dir string) (*spool, error) {
+// spoolRoom counts what all spooled bodies take on the disk.
+type spoolRoom struct {
+	max  int64
+	used atomic.Int64
+}
+
+var errSpoolFull = errors.New("the spooled bodies take all the room they may")
+
+func newSpool(dir string, room *spoolRoom) (*spool, error) {
 	key := make([]byte, 32)
 	rand.Read(key)
 	block, err := aes.NewCipher(key)
@@ -58,7 +69,7 @@ func newSpool(dir string) (*spool, error) {
 		file.Close()
 		return nil, fmt.Errorf("spool a request body: %w", err)
 	}
-	return &spool{file: file, seal: seal, rest: make([]byte, 0, spoolChunk+seal.Overhead())}, nil
+	return &spool{room: room, file: file, seal: seal, rest: make([]byte, 0, spoolChunk+seal.Overhead())}, nil
 }
 
 // Write implements io.Writer.
@@ -79,8 +90,13 @@ func (s *spool) Write(p []byte) (int, error) {
 
 // flush seals what has come together. Only the last chunk may be short.
 func (s *spool) flush() error {
+	if s.room.used.Add(s.at(1)) > s.room.max {
+		s.room.used.Add(-s.at(1))
+		return errSpoolFull
+	}
 	sealed := s.seal.Seal(s.rest[:0], s.nonce(s.n), s.rest, nil)
 	if _, err := s.file.WriteAt(sealed, s.at(s.n)); err != nil {
+		s.room.used.Add(-s.at(1))
 		return fmt.Errorf("spool a request body: %w", err)
 	}
 	s.n++
@@ -107,6 +123,8 @@ func (s *spool) at(chunk int64) int64 { return chunk * (spoolChunk + int64(s.sea
 // close gives the file up.
 func (s *spool) close() {
 	if s != nil {
+		s.room.used.Add(-s.at(s.n))
+		s.n = 0
 		s.file.Close()
 	}
 }
