@@ -175,7 +175,7 @@ func (r reader) parallel(top *wire.Fields) error {
 // function reads the description of a function.
 func (r reader) function(t *llm.Tool, in *wire.Fields, v wire.Value) error {
 	name, schema := in.Take("name"), in.Take("parameters")
-	if err := name.Need(wire.String, v, "name"); err != nil {
+	if err := toolName(name, v); err != nil {
 		return err
 	}
 	if err := schema.May(wire.Object); err != nil {
@@ -191,11 +191,22 @@ func (r reader) function(t *llm.Tool, in *wire.Fields, v wire.Value) error {
 	return nil
 }
 
+// toolName checks the name of a tool: without one it could not be called.
+func toolName(name, tool wire.Value) error {
+	if err := name.Need(wire.String, tool, "name"); err != nil {
+		return err
+	}
+	if name.String() == "" {
+		return name.Refuse("the name of a tool must not be empty")
+	}
+	return nil
+}
+
 // customTool reads the description of a custom tool. nested is the member of the
 // format that holds a grammar, or "" when the grammar stands beside the type.
 func (r reader) customTool(t *llm.Tool, in *wire.Fields, v wire.Value, nested string) error {
 	name, format := in.Take("name"), in.Take("format")
-	if err := name.Need(wire.String, v, "name"); err != nil {
+	if err := toolName(name, v); err != nil {
 		return err
 	}
 	if err := format.May(wire.Object); err != nil {
