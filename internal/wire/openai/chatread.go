@@ -67,10 +67,8 @@ func (r reader) messages(top *wire.Fields) error {
 func (r reader) message(v wire.Value) error {
 	f := v.Fields()
 	m := llm.Message{At: v.Start}
-	if name := f.Take("name"); name.Given() {
-		m.Name = name.Lit()
-		r.Use(llm.Names, name.Start)
-	}
+	name := f.Take("name")
+	m.Name = name.Maybe()
 	role := f.Take("role")
 	content := f.Take("content")
 	var err error
@@ -104,8 +102,13 @@ func (r reader) message(v wire.Value) error {
 	if err != nil {
 		return err
 	}
+	told := llm.Unknown // the name of a message that is none of its own here
 	if len(m.Parts) > 0 {
 		r.Messages = append(r.Messages, m)
+		told = llm.Names
+	}
+	if name.Given() {
+		r.Use(told, name.Start)
 	}
 	r.unknown(f)
 	return nil
