@@ -546,6 +546,9 @@ func (r reader) toolConfig(top *wire.Fields) error {
 		if e.Kind() != wire.String {
 			return e.Refuse("the name of a function must be a string")
 		}
+		if !r.Offers(e.String()) {
+			return e.Refuse("the request has no function of this name")
+		}
 		names = append(names, e.String())
 	}
 	switch {
