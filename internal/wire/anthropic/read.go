@@ -363,22 +363,7 @@ func (r reader) choice(top *wire.Fields) error {
 	return nil
 }
 
-func (r reader) stop(top *wire.Fields) error {
-	v := top.Take("stop_sequences")
-	if err := v.May(wire.Array); err != nil {
-		return err
-	}
-	for e := range v.Elements() {
-		if e.Kind() != wire.String {
-			return e.Refuse("a stop sequence must be a string")
-		}
-		r.Stop = append(r.Stop, e.Lit())
-	}
-	if len(r.Stop) > 0 {
-		r.Use(llm.StopSequences, v.Start)
-	}
-	return nil
-}
+func (r reader) stop(top *wire.Fields) error { return wire.StopSequences(r.Request, top.Take("stop_sequences")) }
 
 func (r reader) thinking(top *wire.Fields) error {
 	v := top.Take("thinking")

@@ -32,22 +32,7 @@ func (r reader) config(top *wire.Fields) error {
 	return nil
 }
 
-func (r reader) stop(f *wire.Fields) error {
-	v := f.Take("stopSequences")
-	if err := v.May(wire.Array); err != nil {
-		return err
-	}
-	for e := range v.Elements() {
-		if e.Kind() != wire.String {
-			return e.Refuse("a stop sequence must be a string")
-		}
-		r.Stop = append(r.Stop, e.Lit())
-	}
-	if len(r.Stop) > 0 {
-		r.Use(llm.StopSequences, v.Start)
-	}
-	return nil
-}
+func (r reader) stop(f *wire.Fields) error { return wire.StopSequences(r.Request, f.Take("stopSequences")) }
 
 func (r reader) penalties(f *wire.Fields) error {
 	for _, p := range []struct {

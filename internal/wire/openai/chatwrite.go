@@ -73,7 +73,7 @@ func (w *writer) messages() {
 	w.Key("messages").List()
 	if len(w.Request.System) > 0 {
 		w.Open().StrMember("role", "system").Key("content")
-		w.content(w.Request.System)
+		w.content(w.Request.System, w.part)
 		w.Close()
 	}
 	for _, m := range w.Request.Messages {
@@ -82,7 +82,7 @@ func (w *writer) messages() {
 			w.assistant(m)
 		case llm.Developer:
 			w.Open().StrMember("role", "system").Key("content")
-			w.content(m.Parts)
+			w.content(m.Parts, w.part)
 			w.Close()
 		default:
 			w.user(m)
@@ -110,7 +110,7 @@ func (w *writer) user(m llm.Message) {
 			}
 		}
 		w.Open().StrMember("role", "tool").StrMember("tool_call_id", p.Result.ID).Key("content")
-		w.content(texts)
+		w.content(texts, w.part)
 		w.Close()
 	}
 	if len(rest) == 0 {
@@ -121,13 +121,13 @@ func (w *writer) user(m llm.Message) {
 		w.Member("name", m.Name)
 	}
 	w.Key("content")
-	w.content(rest)
+	w.content(rest, w.part)
 	w.Close()
 }
 
 // content writes a content: one text as a string, which every server takes, else
 // parts.
-func (w *writer) content(parts []llm.Part) {
+func (w *writer) content(parts []llm.Part, part func(llm.Part)) {
 	switch {
 	case len(parts) == 0:
 		w.Str("")
@@ -138,7 +138,7 @@ func (w *writer) content(parts []llm.Part) {
 	}
 	w.List()
 	for _, p := range parts {
-		w.part(p)
+		part(p)
 	}
 	w.EndList()
 }

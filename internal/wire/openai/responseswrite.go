@@ -60,7 +60,7 @@ func (w *writer) input() {
 // turn writes a message that is not the model's.
 func (w *writer) turn(role string, parts []llm.Part) {
 	w.Open().StrMember("type", "message").StrMember("role", role).Key("content")
-	w.inputContent(parts)
+	w.content(parts, w.inputPart)
 	w.Close()
 }
 
@@ -78,29 +78,12 @@ func (w *writer) userItems(m llm.Message) {
 			typ = "custom_tool_call_output"
 		}
 		w.Open().StrMember("type", typ).StrMember("call_id", p.Result.ID).Key("output")
-		w.inputContent(p.Result.Parts)
+		w.content(p.Result.Parts, w.inputPart)
 		w.Close()
 	}
 	if len(rest) > 0 {
 		w.turn("user", rest)
 	}
-}
-
-// inputContent writes a content: one text as a string, else parts.
-func (w *writer) inputContent(parts []llm.Part) {
-	switch {
-	case len(parts) == 0:
-		w.Str("")
-		return
-	case len(parts) == 1 && parts[0].Kind == llm.Text:
-		w.Lit(parts[0].Text)
-		return
-	}
-	w.List()
-	for _, p := range parts {
-		w.inputPart(p)
-	}
-	w.EndList()
 }
 
 func (w *writer) inputPart(p llm.Part) {
