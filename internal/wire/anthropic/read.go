@@ -363,7 +363,9 @@ func (r reader) choice(top *wire.Fields) error {
 	return nil
 }
 
-func (r reader) stop(top *wire.Fields) error { return wire.StopSequences(r.Request, top.Take("stop_sequences")) }
+func (r reader) stop(top *wire.Fields) error {
+	return wire.StopSequences(r.Request, top.Take("stop_sequences"))
+}
 
 func (r reader) thinking(top *wire.Fields) error {
 	v := top.Take("thinking")

@@ -32,7 +32,9 @@ func (r reader) config(top *wire.Fields) error {
 	return nil
 }
 
-func (r reader) stop(f *wire.Fields) error { return wire.StopSequences(r.Request, f.Take("stopSequences")) }
+func (r reader) stop(f *wire.Fields) error {
+	return wire.StopSequences(r.Request, f.Take("stopSequences"))
+}
 
 func (r reader) penalties(f *wire.Fields) error {
 	for _, p := range []struct {
