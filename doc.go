@@ -11,6 +11,9 @@
 //	price      integer money, dated price cards, the cost of a usage
 //	fault      the closed set of error kinds and their public messages
 //	secret     a string that never prints, logs or marshals itself
+//	stat       e-processes, two-sample tests, intervals, change detectors
+//	verdict    what an audit concludes: hypotheses, e-values, labels, the report
+//	exam       generated questions with solvers: the private benchmark
 //	policy     Decide: may this request go to this upstream, and why
 //	route      the order in which permitted upstreams are tried
 //	record     the kinds of journal record and their canonical encoding
@@ -25,12 +28,16 @@
 //	ledger     holds and settlements, usage claimed and counted
 //	auditlog   Merkle log of every record: leaves, checkpoints, verification
 //	tokens     counts by the vocabularies that vendors have published
+//	evidence   sealed files: a payload under its hash and a signature
+//	reference  recorded samples of trusted deployments, drawn once each
+//	report     an audit's report as a page and as text
 //	keep       what clients refer to later: owners of upstream objects, sealed documents
 //	projector  journal to database: rows, leaves and roll-ups in one transaction a batch
 //
 // Layer 2, services; they never import each other.
 //
 //	gateway    the data plane: HTTP and the exchange
+//	probe      the audit of endpoints: detectors, experiments, verdicts
 //	console    the admin listener: its API and the one-time link
 //
 // Layer 3, wiring.

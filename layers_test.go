@@ -19,10 +19,10 @@ import (
 // Groups of the import table. A package is named by its path below internal/; a package below another
 // (wire/openai) may also import the one above it and its siblings' parent.
 var (
-	layer0 = []string{"llm", "label", "price", "secret", "stat", "policy", "route", "record"}
+	layer0 = []string{"llm", "label", "price", "secret", "stat", "verdict", "exam", "policy", "route", "record"}
 	layer1 = []string{
 		"wire", "wire/openai", "wire/anthropic", "wire/bedrock", "wire/gemini", "dlp", "integrity", "upstream", "journal", "store",
-		"quota", "auth", "ledger", "auditlog", "keep", "projector", "feed", "alert", "tokens",
+		"quota", "auth", "ledger", "auditlog", "keep", "projector", "feed", "alert", "tokens", "evidence", "reference", "report",
 	}
 	// anywhere may be imported by every package.
 	anywhere = []string{"identity", "fault"}
@@ -37,6 +37,8 @@ var imports = map[string][]string{
 	"label":    nil,
 	"secret":   nil,
 	"stat":     nil,
+	"verdict":  {"stat"},
+	"exam":     nil,
 	"price":    {"llm"},
 	"policy":   {"label", "price"},
 	"route":    {"price", "label"},
@@ -56,10 +58,14 @@ var imports = map[string][]string{
 	"auditlog":       {"record", "store"},
 	"keep":           {"store", "secret", "llm"},
 	"tokens":         nil,
+	"evidence":       nil,
+	"reference":      {"evidence", "stat"},
+	"report":         {"verdict"},
 	"projector":      {"journal", "record", "ledger", "auditlog", "store"},
 
-	"gateway": allBut("store", "feed", "alert", "stat", "projector"),
-	"console": allBut("wire", "wire/openai", "wire/anthropic", "wire/bedrock", "wire/gemini", "projector"),
+	"gateway": allBut("store", "feed", "alert", "stat", "projector", "verdict", "exam", "evidence", "reference", "report"),
+	"probe":   allBut("feed", "alert", "projector", "report"),
+	"console": allBut("wire", "wire/openai", "wire/anthropic", "wire/bedrock", "wire/gemini", "projector", "exam", "reference"),
 
 	"config": layer0,
 	"app":    everything,
