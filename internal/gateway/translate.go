@@ -17,22 +17,11 @@ import (
 	"sallyport/internal/wire"
 )
 
-// native is what upstreams of a family are asked by requests of another format.
-var native = map[upstream.Kind]struct {
-	endpoint wire.Endpoint
-	path     string // below the base URL
-	stream   string // the path that streams; empty where it is the same
-}{
-	upstream.OpenAI:    {wire.Chat, "/chat/completions", ""},
-	upstream.Anthropic: {wire.Messages, "/messages", ""},
-	upstream.Gemini:    {wire.GenerateContent, "/{model}:generateContent", "/{model}:streamGenerateContent"},
-	upstream.Bedrock:   {wire.Converse, "/model/{model}/converse", "/model/{model}/converse-stream"},
-}
-
 // translation is how one attempt speaks another format than its client.
 type translation struct {
 	to      wire.Format // of the upstream
 	path    string
+	query   string
 	dropped []llm.Use
 	body    []byte // the request in the upstream's format
 	decoder wire.Decoder
@@ -64,7 +53,8 @@ func (x *Exchange) carries(c route.Candidate) error {
 	if x.speaks(u) {
 		return nil
 	}
-	to, possible := x.gateway.format(native[u.Family()].endpoint)
+	ep, _, _ := u.Native(false)
+	to, possible := x.gateway.format(ep)
 	if _, known := x.gateway.format(x.endpoint.name); !known || !possible {
 		return fault.Newf(fault.NotCarried, "no upstream of the model %q speaks this API", clip(x.call.Model, 128))
 	}
@@ -125,14 +115,15 @@ func (a *attempt) translate() error {
 		return nil
 	}
 	from, _ := x.gateway.format(x.endpoint.name)
-	to, _ := x.gateway.format(native[a.upstream.Family()].endpoint)
+	ep, path, query := a.upstream.Native(x.call.Stream)
+	to, _ := x.gateway.format(ep)
 	r, err := x.neutral()
 	if err != nil {
 		return err
 	}
 	target := x.writeFor(to, a.upstream, a.candidate)
 	t := &translation{
-		to: to, path: a.nativePath(), decoder: to.Decode(),
+		to: to, path: path, query: query, decoder: to.Decode(),
 		encoder: from.Encode(wire.Answering{
 			ID: x.record.RID, Created: x.record.TS / 1e6, Model: x.call.Model, Usage: x.call.UsageAsked, Request: r, Body: x.body.bytes,
 		}),
@@ -153,15 +144,6 @@ func (a *attempt) translate() error {
 	}
 	a.translation = t
 	return nil
-}
-
-// nativePath is the path of the upstream's own format.
-func (a *attempt) nativePath() string {
-	n := native[a.upstream.Family()]
-	if a.exchange.call.Stream {
-		return cmp.Or(n.stream, n.path)
-	}
-	return n.path
 }
 
 // maxDropped bounds how many places are named that were not carried.
@@ -330,10 +312,7 @@ func (a *attempt) outgoing() (body payload, path, query string, err error) {
 		body = spooled{f.spool, a.edits}
 	} else if t := a.translation; t != nil {
 		body, err = wire.Splice(t.body, nil)
-		path, query = t.path, ""
-		if a.upstream.Family() == upstream.Gemini && x.call.Stream {
-			query = eventsQuery
-		}
+		path, query = t.path, t.query
 	} else {
 		body, err = wire.Splice(x.body.bytes, a.edits)
 	}

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"net/url"
 	"path"
 	"slices"
@@ -46,6 +47,29 @@ func (u *Upstream) Family() Kind {
 		return publishers[path.Base(u.base.Path)]
 	}
 	return kinds[u.Kind].family
+}
+
+// native is where an API of a family generates answers.
+var native = map[Kind]struct {
+	endpoint wire.Endpoint
+	path     string // below the base URL
+	stream   string // the path that streams; empty where it is the same
+	query    string // that a stream needs
+}{
+	OpenAI:    {wire.Chat, "/chat/completions", "", ""},
+	Anthropic: {wire.Messages, "/messages", "", ""},
+	Gemini:    {wire.GenerateContent, "/{model}:generateContent", "/{model}:streamGenerateContent", "alt=sse"},
+	Bedrock:   {wire.Converse, "/model/{model}/converse", "/model/{model}/converse-stream", ""},
+}
+
+// Native is the endpoint at which the upstream is asked for answers when the format is
+// free to choose, with its path below the base URL and its query.
+func (u *Upstream) Native(stream bool) (ep wire.Endpoint, path, query string) {
+	n := native[u.Family()]
+	if stream {
+		return n.endpoint, cmp.Or(n.stream, n.path), n.query
+	}
+	return n.endpoint, n.path, ""
 }
 
 // Official reports whether the vendor whose API this is serves it, not one of the

@@ -1,0 +1,192 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"sallyport/internal/stat"
+	"sallyport/internal/verdict"
+)
+
+// detector is one check: what it tests, when it applies, and how it runs. What run
+// does must follow from its trial's seed and the answers alone, so that a verifier
+// who has the answers comes to the same end.
+type detector struct {
+	id    verdict.ID
+	name  string
+	layer verdict.Layer
+	nulls []verdict.Null
+	null  string // in words
+	// applies says why the detector cannot run; empty when it can.
+	applies func(p *Plan) string
+	run     func(ctx context.Context, t *Trial)
+}
+
+// Trial is one detector at work.
+type Trial struct {
+	*Plan
+	Seed   [32]byte
+	Budget int // of questions
+	result *verdict.Result
+	fused  *fusion
+
+	audit *audit
+	asked [2]int // questions of each arm
+	tried int
+	lost  int
+}
+
+// arm is whom a question goes to.
+type arm int
+
+// The arms: the endpoint that is audited, and the trusted one that it is compared with.
+const (
+	suspect arm = iota
+	trusted
+)
+
+// String returns the name that records bear.
+func (a arm) String() string { return [...]string{"suspect", "reference"}[a] }
+
+// Ask sends one question to the audited endpoint.
+func (t *Trial) Ask(ctx context.Context, a Ask) *Reply { return t.AskAll(ctx, []Ask{a})[0] }
+
+// AskAll sends questions to the audited endpoint, as many at a time as the plan
+// allows, and returns the answers in the order of the questions.
+func (t *Trial) AskAll(ctx context.Context, asks []Ask) []*Reply {
+	return t.askArm(ctx, suspect, t.Parallel, asks)
+}
+
+// AskAlone sends questions to the audited endpoint one after the other, so that their
+// times mean something.
+func (t *Trial) AskAlone(ctx context.Context, asks []Ask) []*Reply {
+	return t.askArm(ctx, suspect, 1, asks)
+}
+
+// AskTrusted sends questions to the live reference.
+func (t *Trial) AskTrusted(ctx context.Context, asks []Ask) []*Reply {
+	return t.askArm(ctx, trusted, t.Parallel, asks)
+}
+
+func (t *Trial) askArm(ctx context.Context, to arm, parallel int, asks []Ask) []*Reply {
+	first := t.asked[to]
+	t.asked[to] += len(asks)
+	replies := make([]*Reply, len(asks))
+	gate := make(chan struct{}, max(parallel, 1))
+	var wg sync.WaitGroup
+	for i := range asks {
+		gate <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-gate }()
+			replies[i] = t.audit.ask(ctx, t.result.ID, to, first+i, &asks[i])
+		})
+	}
+	wg.Wait()
+	for _, r := range replies {
+		t.tried++
+		if failure(r) {
+			t.lost++
+		}
+	}
+	return replies
+}
+
+// failure reports whether a question led to nothing that a detector can use. That
+// an endpoint refuses a request is an answer to some questions.
+func failure(r *Reply) bool {
+	switch r.Outcome {
+	case Answered, Refused, Denied:
+		return false
+	}
+	return true
+}
+
+// maxFailures is the share of failures above which a detector says nothing.
+const maxFailures = .2
+
+// Over reports whether the trial must end: the audit's time or money is used up.
+func (t *Trial) Over(ctx context.Context) bool { return ctx.Err() != nil || t.audit.over() }
+
+// Find notes something that was seen.
+func (t *Trial) Find(f verdict.Finding) { t.result.Findings = append(t.result.Findings, f) }
+
+// Fact notes a measured figure.
+func (t *Trial) Fact(name, format string, args ...any) {
+	t.result.Facts = append(t.result.Facts, verdict.Fact{Name: name, Value: fmt.Sprintf(format, args...)})
+}
+
+// Chart adds a plot.
+func (t *Trial) Chart(c verdict.Chart) { t.result.Charts = append(t.result.Charts, c) }
+
+// Inconclusive says that the detector ran and cannot tell.
+func (t *Trial) Inconclusive(format string, args ...any) {
+	t.result.State, t.result.Reason = verdict.Inconclusive, fmt.Sprintf(format, args...)
+}
+
+// Observe tells the e-value of the detector against a hypothesis after one more
+// observation, as a natural logarithm.
+func (t *Trial) Observe(n verdict.Null, logE float64) {
+	log10 := logE / math.Ln10
+	e := t.evidence(n)
+	e.N++
+	e.LogE, e.MaxLogE = log10, max(e.MaxLogE, log10)
+	e.Curve = append(e.Curve, verdict.Point{X: float64(e.N), Y: log10})
+	t.fused.update(n, t.result.ID, log10)
+}
+
+// ObserveFacts tells what facts that the vendor documents came to: how many were
+// checked and how many were reproduced mismatches. It is said once in a trial.
+func (t *Trial) ObserveFacts(n verdict.Null, mismatches, checked int) {
+	if checked == 0 {
+		return
+	}
+	var es []float64
+	for i := range checked {
+		es = append(es, stat.FactE(i < mismatches, FactPrior))
+	}
+	sum := 0.0
+	for _, e := range es {
+		sum += e
+	}
+	t.Observe(n, math.Log(sum/float64(len(es))))
+}
+
+// FactPrior is the assumed chance that an honest endpoint deviates from a documented
+// fact in a way that repeats.
+const FactPrior = .01
+
+// evidence is the record of the detector's e-value against a hypothesis.
+func (t *Trial) evidence(n verdict.Null) *verdict.Evidence {
+	for i := range t.result.Evidence {
+		if t.result.Evidence[i].Null == n {
+			return &t.result.Evidence[i]
+		}
+	}
+	t.result.Evidence = append(t.result.Evidence, verdict.Evidence{Null: n})
+	return &t.result.Evidence[len(t.result.Evidence)-1]
+}
+
+// LogE is the detector's last e-value against a hypothesis, as a decimal logarithm.
+func (t *Trial) LogE(n verdict.Null) float64 { return t.evidence(n).LogE }
+
+// end closes the trial's books.
+func (t *Trial) end(started time.Time) {
+	t.result.Queries = t.tried
+	t.result.Failures = t.lost
+	t.result.Took = time.Since(started)
+	if t.result.State == "" {
+		t.result.State = verdict.Ran
+	}
+	switch {
+	case t.tried == 0 && t.result.State == verdict.Ran:
+		t.Inconclusive("nothing was asked before the audit ended")
+	case t.tried > 0 && float64(t.lost) > maxFailures*float64(t.tried):
+		t.Inconclusive("%d of %d questions led to no answer; above %.0f %% a detector says nothing", t.lost, t.tried, 100*maxFailures)
+	}
+	if t.result.State == verdict.Inconclusive {
+		t.fused.withdraw(t.result.ID)
+	}
+}
