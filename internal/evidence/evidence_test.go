@@ -10,7 +10,9 @@ import (
 
 const kind = "sallyport.test/1"
 
-func key() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize)) }
+func key() ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
+}
 
 func sealed(t *testing.T, key ed25519.PrivateKey, payload string) []byte {
 	t.Helper()

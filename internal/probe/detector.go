@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"sync"
-	"time"
 
 	"sallyport/internal/stat"
 	"sallyport/internal/verdict"
@@ -74,23 +73,30 @@ func (t *Trial) AskTrusted(ctx context.Context, asks []Ask) []*Reply {
 func (t *Trial) askArm(ctx context.Context, to arm, parallel int, asks []Ask) []*Reply {
 	first := t.asked[to]
 	t.asked[to] += len(asks)
-	replies := make([]*Reply, len(asks))
-	gate := make(chan struct{}, max(parallel, 1))
-	var wg sync.WaitGroup
-	for i := range asks {
-		gate <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-gate }()
-			replies[i] = t.audit.ask(ctx, t.result.ID, to, first+i, &asks[i])
-		})
-	}
-	wg.Wait()
+	replies := askAll(parallel, len(asks), func(i int) *Reply { return t.audit.ask(ctx, t.result.ID, to, first+i, &asks[i]) })
 	for _, r := range replies {
 		t.tried++
 		if failure(r) {
 			t.lost++
 		}
 	}
+	return replies
+}
+
+// askAll asks n questions, at most so many at a time, and returns the answers in the
+// order of the questions.
+func askAll(parallel, n int, ask func(i int) *Reply) []*Reply {
+	replies := make([]*Reply, n)
+	gate := make(chan struct{}, max(parallel, 1))
+	var wg sync.WaitGroup
+	for i := range n {
+		gate <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-gate }()
+			replies[i] = ask(i)
+		})
+	}
+	wg.Wait()
 	return replies
 }
 
@@ -102,6 +108,14 @@ func failure(r *Reply) bool {
 		return false
 	}
 	return true
+}
+
+// Lose counts an answer as a failure that is an answer to other questions, such as a
+// refusal of parameters.
+func (t *Trial) Lose(r *Reply) {
+	if !failure(r) {
+		t.lost++
+	}
 }
 
 // maxFailures is the share of failures above which a detector says nothing.
@@ -143,15 +157,12 @@ func (t *Trial) ObserveFacts(n verdict.Null, mismatches, checked int) {
 	if checked == 0 {
 		return
 	}
-	var es []float64
+	var logs []float64
 	for i := range checked {
-		es = append(es, stat.FactE(i < mismatches, FactPrior))
+		e, _ := stat.LogFact(FactPrior, i < mismatches) // the prior is in range
+		logs = append(logs, e)
 	}
-	sum := 0.0
-	for _, e := range es {
-		sum += e
-	}
-	t.Observe(n, math.Log(sum/float64(len(es))))
+	t.Observe(n, stat.LogMean(logs...))
 }
 
 // FactPrior is the assumed chance that an honest endpoint deviates from a documented
@@ -173,10 +184,9 @@ func (t *Trial) evidence(n verdict.Null) *verdict.Evidence {
 func (t *Trial) LogE(n verdict.Null) float64 { return t.evidence(n).LogE }
 
 // end closes the trial's books.
-func (t *Trial) end(started time.Time) {
+func (t *Trial) end() {
 	t.result.Queries = t.tried
 	t.result.Failures = t.lost
-	t.result.Took = time.Since(started)
 	if t.result.State == "" {
 		t.result.State = verdict.Ran
 	}

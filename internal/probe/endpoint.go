@@ -143,7 +143,7 @@ func (e *Endpoint) Ask(ctx context.Context, a *Ask) *Reply {
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	endpoint, path, query := u.Native(a.Stream)
-	path = strings.ReplaceAll(path, "{model}", place(u.Family(), model))
+	path = strings.ReplaceAll(path, "{model}", inPath(u.Family(), model))
 	header := http.Header{"Content-Type": {"application/json"}, "Accept-Encoding": {"identity"}}
 	if u.Family() == upstream.Anthropic {
 		header.Set("Anthropic-Version", "2023-06-01")
@@ -190,8 +190,8 @@ func write(a *Ask, format wire.Format, u *upstream.Upstream, model string) ([]by
 	return out, nil
 }
 
-// place is a model's name in a path.
-func place(family upstream.Kind, model string) string {
+// inPath is a model's name in a path.
+func inPath(family upstream.Kind, model string) string {
 	if family == upstream.Gemini && !strings.Contains(model, "/") {
 		return "models/" + url.PathEscape(model)
 	}
@@ -279,5 +279,3 @@ func retryAfter(h http.Header) time.Duration {
 	}
 	return min(time.Duration(n)*time.Second, fault.MaxRetryAfter)
 }
-
-

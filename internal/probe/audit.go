@@ -1,0 +1,263 @@
+// Package probe is the audit of endpoints: it asks questions, compares the answers
+// with what the vendor documents and with recorded references, and concludes with a
+// stated error rate. It accuses nobody: "could not run" is never a pass, and a finite
+// number of questions never proves that an endpoint is clean.
+package probe
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"time"
+
+	"sallyport/internal/price"
+	"sallyport/internal/reference"
+	"sallyport/internal/stat"
+	"sallyport/internal/verdict"
+)
+
+// Config is one audit.
+type Config struct {
+	Program   string
+	Subject   Subject
+	Trusted   Subject           // a live endpoint that is trusted; nil for none
+	Reference *reference.Opened // nil for none
+	Profile   Profile
+	Tolerance float64
+	Parallel  int // questions at a time; 8 when 0
+	Cap       price.Nano
+	Price     Price
+	ItemKey   [32]byte // secret of the organisation that generated items follow from
+	Beacon    func(commit string) verdict.Beacon
+	Progress  func(Progress) // called now and then, never at once; nil for nobody
+	Now       func() time.Time
+}
+
+// Progress is how far an audit is.
+type Progress struct {
+	Detector string
+	Done     int // detectors
+	Of       int
+	Asked    int
+	Planned  int // questions at most, of the detector
+	Spent    verdict.Spent
+	LogE     map[verdict.Null]float64 // decimal
+}
+
+// audit is one audit at work.
+type audit struct {
+	*Config
+	plan  *Plan
+	meter *meter
+	fused *fusion
+	seed  [32]byte
+
+	mu      sync.Mutex
+	records []exchange // guarded by mu
+	capped  bool       // guarded by mu
+	now     Progress   // guarded by mu
+
+	// Of an audit that is done again from its record.
+	recorded map[place]*exchange
+	strayed  string // the first deviation from it; guarded by mu
+}
+
+// UnusableError says that the endpoint could not be audited at all, and why.
+type UnusableError struct {
+	Outcome Outcome
+	Text    string
+}
+
+// Error implements error.
+func (e *UnusableError) Error() string { return e.Text }
+
+// Run audits an endpoint. It returns what was found and the record that the findings
+// can be recomputed from, also when it could not go on: then the error is an
+// *UnusableError or that of ctx, and the report says what was seen until then.
+func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
+	cfg.Parallel = cmp.Or(cfg.Parallel, 8)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	plan := &Plan{
+		Program: cfg.Program, Facts: cfg.Subject.Facts(), Profile: cfg.Profile, Started: cfg.Now().UTC(), Alpha: Alpha, Tolerance: cfg.Tolerance,
+		Parallel: cfg.Parallel, Cap: int64(cfg.Cap), Questions: QuestionsVersion, Live: cfg.Trusted != nil,
+	}
+	if cfg.Reference != nil {
+		plan.Reference, plan.RefID = &baseline{cfg.Reference}, cfg.Reference.ID
+	}
+	item := stat.Seed(cfg.ItemKey, "items", plan.Facts.URL, plan.Facts.Model, plan.Started.Format(time.RFC3339Nano))
+	plan.ItemKey = hex.EncodeToString(item[:])
+	commit := plan.commit()
+	beacon := cfg.Beacon(commit)
+	a := &audit{Config: &cfg, plan: plan, meter: newMeter(cfg.Price, cfg.Cap)}
+	report, err := a.execute(ctx, beacon)
+	report.Decided = cfg.Now().UTC()
+	report.Spent.Took = report.Decided.Sub(report.Started)
+	return report, &Record{Plan: plan, Beacon: beacon, Exchanges: a.records, Report: report, Reference: cfg.Reference}, err
+}
+
+// execute runs the plan. All that it concludes follows from the plan, the beacon and
+// the answers.
+func (a *audit) execute(ctx context.Context, beacon verdict.Beacon) (*verdict.Report, error) {
+	commit := a.plan.commit()
+	a.seed = runSeed(commit, beacon.Value)
+	a.fused = newFusion(a.plan.applicable())
+	report := &verdict.Report{
+		Schema: verdict.Schema, Program: a.plan.Program, Profile: a.plan.Profile.Name, Started: a.plan.Started,
+		Commit: commit, Beacon: beacon, Seed: hex.EncodeToString(a.seed[:]),
+		Target: verdict.Target{Name: a.plan.Facts.Name, URL: a.plan.Facts.URL, Host: a.plan.Facts.Host, Kind: a.plan.Facts.Kind, Model: a.plan.Facts.Model},
+	}
+	unusable := a.preflight(ctx)
+	for i := range detectors {
+		report.Detectors = append(report.Detectors, a.trial(ctx, &detectors[i], unusable))
+	}
+	a.conclude(report, unusable)
+	switch {
+	case unusable != nil:
+		return report, unusable
+	case ctx.Err() != nil:
+		report.Stopped = "interrupted"
+		return report, context.Cause(ctx)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.capped {
+		report.Stopped = "the spend cap was reached"
+	}
+	return report, nil
+}
+
+// trial runs one detector, or says why not.
+func (a *audit) trial(ctx context.Context, d *detector, unusable *UnusableError) verdict.Result {
+	result := verdict.Result{ID: d.id, Name: d.name, Layer: d.layer, Null: d.null, Nulls: d.nulls, Cost: -1}
+	state, why := a.plan.state(d)
+	switch {
+	case state != verdict.Ran:
+		result.State, result.Reason = state, why
+		return result
+	case unusable != nil:
+		result.State, result.Reason = verdict.NotRun, "the endpoint is unusable"
+		return result
+	case ctx.Err() != nil || a.over():
+		result.State, result.Reason = verdict.NotRun, "the audit ended before"
+		return result
+	}
+	before := a.meter.total()
+	a.begin(d)
+	a.fused.mark()
+	t := &Trial{Plan: a.plan, Seed: stat.Seed(a.seed, string(d.id)), Budget: a.plan.Profile.Budgets[d.id], result: &result, fused: a.fused, audit: a}
+	d.run(ctx, t)
+	t.end()
+	if after := a.meter.total(); before.Cost >= 0 && after.Cost >= 0 {
+		result.Cost = after.Cost - before.Cost
+	}
+	return result
+}
+
+// begin tells that a detector begins.
+func (a *audit) begin(d *detector) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.now.Detector, a.now.Asked, a.now.Planned = string(d.id)+" "+d.name, 0, a.plan.Profile.Budgets[d.id]
+	a.now.Done, a.now.Of = 0, 0
+	for i := range detectors {
+		if s, _ := a.plan.state(&detectors[i]); s == verdict.Ran {
+			a.now.Of++
+			if detectors[i].id == d.id {
+				a.now.Done = a.now.Of - 1
+			}
+		}
+	}
+	a.tell()
+}
+
+// tell tells the progress; the caller holds mu.
+func (a *audit) tell() {
+	if a.Progress == nil {
+		return
+	}
+	p := a.now
+	p.Spent = a.meter.total()
+	p.LogE = map[verdict.Null]float64{}
+	for n, x := range a.fused.nulls {
+		if len(x.curve) > 0 {
+			p.LogE[n] = x.curve[len(x.curve)-1].Y
+		}
+	}
+	a.Progress(p)
+}
+
+// over reports whether nothing more may be asked.
+func (a *audit) over() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.capped
+}
+
+// ask sends one question of a detector, and records it.
+func (a *audit) ask(ctx context.Context, by verdict.ID, to arm, n int, q *Ask) *Reply {
+	if a.recorded != nil {
+		return a.replay(place{by, to.String(), n}, q)
+	}
+	subject := a.Subject
+	if to == trusted {
+		subject = a.Trusted
+	}
+	r := a.meter.ask(ctx, subject, q)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.records = append(a.records, exchange{By: by, To: to.String(), N: n, Ask: q, Reply: r})
+	if r.Outcome == Capped {
+		a.capped = true
+	}
+	a.now.Asked++
+	if a.now.Asked%4 == 0 {
+		a.tell()
+	}
+	return r
+}
+
+// preflight asks one plain question to tell an endpoint that works from one that does
+// not, before anything is concluded from its answers.
+func (a *audit) preflight(ctx context.Context) *UnusableError {
+	q := Ask{Turns: User("Say hello."), MaxTokens: 64}
+	r := a.ask(ctx, "preflight", suspect, 0, &q)
+	text := ""
+	switch r.Outcome {
+	case Answered:
+		return nil
+	case Denied:
+		text = "the endpoint refuses the key" + said(r)
+	case RateLimited:
+		text = "the endpoint says that too many requests are made, also after pauses" + said(r)
+	case TimedOut:
+		text = "the endpoint does not answer in time"
+	case Unreachable:
+		text = "the endpoint cannot be reached: " + r.Error
+	case Malformed:
+		text = fmt.Sprintf("this does not look like an API of language models (status %d): %s", r.Status, r.Error)
+	case Capped:
+		text = "the spend cap does not allow a single question, or no price is known to hold it by"
+	case Forbidden:
+		text = "the policy of the gateway does not allow questions to this upstream: " + r.Error
+	case Failed:
+		text = fmt.Sprintf("the endpoint fails (status %d)%s", r.Status, said(r))
+	default:
+		text = fmt.Sprintf("the endpoint refuses a plain question for model %q (status %d)%s", a.plan.Facts.Model, r.Status, said(r))
+		if r.Status == 404 && r.Failure == nil {
+			text = "there is no API of language models at this address (status 404); the address must end with the version, such as /v1"
+		}
+	}
+	return &UnusableError{r.Outcome, text}
+}
+
+// said is what the endpoint said of a failure.
+func said(r *Reply) string {
+	if r.Failure == nil || r.Failure.Message == "" {
+		return ""
+	}
+	return ": " + r.Failure.Message
+}

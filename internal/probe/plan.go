@@ -1,0 +1,132 @@
+package probe
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"sallyport/internal/reference"
+	"sallyport/internal/verdict"
+)
+
+// Profile says which detectors run, and with how many questions at most.
+type Profile struct {
+	Name    string             `json:"name"`
+	Budgets map[verdict.ID]int `json:"budgets"` // 0 leaves a detector out
+}
+
+// The profiles. Quick takes under a minute and cents; Vet is for an endpoint that one
+// means to use.
+var (
+	Quick = Profile{"quick", map[verdict.ID]int{"D1": 40, "D2": 24, "D10": 12, "D3": 60}}
+	Vet   = Profile{"vet", map[verdict.ID]int{
+		"D1": 80, "D2": 40, "D10": 30, "D3": 600, "D5": 60, "D6": 120, "D7": 40, "D8": 16, "D9": 24, "D13": 250,
+	}}
+)
+
+// ParseProfile finds a profile by its name.
+func ParseProfile(name string) (Profile, bool) {
+	for _, p := range []Profile{Quick, Vet} {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Profile{}, false
+}
+
+// Plan is everything that an audit fixes before it asks anything. Its hash is
+// committed to before the randomness is drawn that decides the questions.
+type Plan struct {
+	Program   string    `json:"program"`
+	Facts     Facts     `json:"target"`
+	Profile   Profile   `json:"profile"`
+	Started   time.Time `json:"started"`
+	Alpha     float64   `json:"alpha"`
+	Tolerance float64   `json:"tolerance"` // of H_same, in total variation; an operator's setting
+	Parallel  int       `json:"parallel"`
+	Cap       int64     `json:"cap_nano_usd"`
+	Questions string    `json:"questions"`
+	ItemKey   string    `json:"item_key"` // hex; generated items follow from it
+	RefID     string    `json:"reference,omitempty"`
+	FactsDate string    `json:"facts_date"` // of the vendors' facts that challenges rest on
+
+	Reference *baseline `json:"-"`
+	Live      bool      `json:"live"` // a trusted endpoint answers beside the audited one
+}
+
+// baseline is the reference of a plan.
+type baseline struct {
+	*reference.Opened
+}
+
+// Alpha is the chance that an audit rejects a hypothesis that holds, for each
+// hypothesis.
+const Alpha = .01
+
+// comparable says why the audited endpoint cannot be compared with the reference;
+// empty when it can.
+func (b *baseline) comparable(p *Plan) string {
+	if why := b.Stale(p.Started); why != "" {
+		return why
+	}
+	if b.Protocol.Questions != QuestionsVersion {
+		return fmt.Sprintf("the reference was recorded with the questions %q, and this version asks %q", b.Protocol.Questions, QuestionsVersion)
+	}
+	known := WordCells()
+	for _, c := range b.Words {
+		if !slices.Contains(known, c.ID) {
+			return fmt.Sprintf("the reference has a cell %q that this version does not know", c.ID)
+		}
+	}
+	return ""
+}
+
+// commit is the SHA-256 over the plan, in hex.
+func (p *Plan) commit() string {
+	b, err := json.Marshal(p)
+	if err != nil {
+		panic("probe: a plan without a JSON form: " + err.Error()) // plain values only
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// runSeed is the seed that a commitment and the randomness drawn after it give.
+func runSeed(commit, beacon string) [32]byte {
+	return sha256.Sum256([]byte("sallyport audit v1\n" + commit + "\n" + beacon + "\n"))
+}
+
+// detectors are all of them, in the order in which they run: what explains other
+// findings goes before what it explains.
+var detectors = []detector{wordsDetector}
+
+// state is what becomes of a detector in this plan: to run, or why not.
+func (p *Plan) state(d *detector) (verdict.State, string) {
+	if p.Profile.Budgets[d.id] == 0 {
+		return verdict.NotRun, fmt.Sprintf("the profile %s leaves it out", p.Profile.Name)
+	}
+	if why := d.applies(p); why != "" {
+		return verdict.NotApplicable, why
+	}
+	return verdict.Ran, ""
+}
+
+// applicable are the detectors whose evidence each hypothesis will be judged by.
+func (p *Plan) applicable() map[verdict.Null][]verdict.ID {
+	by := map[verdict.Null][]verdict.ID{}
+	for i := range detectors {
+		if s, _ := p.state(&detectors[i]); s != verdict.Ran {
+			continue
+		}
+		for _, n := range detectors[i].nulls {
+			if n == verdict.Honest && (p.Reference == nil || len(p.Reference.Variants) < 2) {
+				continue
+			}
+			by[n] = append(by[n], detectors[i].id)
+		}
+	}
+	return by
+}

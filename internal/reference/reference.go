@@ -1,0 +1,208 @@
+// Package reference is what a trusted deployment of a model answered: recorded
+// samples with the protocol that they were drawn under, in a sealed file. A reference
+// is dated, expires, and is only ever as good as its source.
+package reference
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"sallyport/internal/evidence"
+)
+
+// Kind is the kind of the sealed file.
+const Kind = "sallyport.reference/1"
+
+// maxFile bounds a sealed reference, in bytes.
+const maxFile = 64 << 20
+
+// Reference is one recorded reference. It is immutable once sealed.
+type Reference struct {
+	Name     string    `json:"name"`
+	Model    string    `json:"model"` // the claim that it is the reference of, with its date where the vendor has one
+	Recorded time.Time `json:"recorded"`
+	Expires  time.Time `json:"expires"`
+	Program  string    `json:"program"` // version that recorded it
+	Public   bool      `json:"public,omitempty"`
+
+	Protocol Protocol  `json:"protocol"`
+	Variants []Variant `json:"variants"` // honest deployments of the model; the first is the reference proper
+
+	Words      []Cell             `json:"words,omitempty"`      // answers of one word
+	Tools      []Cell             `json:"tools,omitempty"`      // which of several like tools is called
+	Texts      []Cell             `json:"texts,omitempty"`      // continuations
+	Accounting *Accounting        `json:"accounting,omitempty"` // prompt tokens
+	Accuracy   *Accuracy          `json:"accuracy,omitempty"`   // on generated items
+	Excess     []float64          `json:"excess,omitempty"`     // reported over counted output tokens, less 1, answer by answer
+	Causal     map[string]string  `json:"causal,omitempty"`     // what each causal challenge came to here
+	Rates      map[string]float64 `json:"rates,omitempty"`      // other measured figures, by name
+}
+
+// Variant is one honest deployment that was recorded.
+type Variant struct {
+	Name     string `json:"name"`
+	Host     string `json:"host"`
+	Kind     string `json:"kind"`  // the API that it speaks
+	Class    string `json:"class"` // how far it is trusted: local, vetted, ...
+	Official bool   `json:"official,omitempty"`
+	CertKey  string `json:"cert_key,omitempty"` // SHA-256 of the public key of its certificate
+	Reason   string `json:"reason,omitempty"`   // why it is trusted though neither local nor vetted
+}
+
+// Protocol is everything that an answer's distribution depends on and that is the same
+// for the reference and the audited endpoint.
+type Protocol struct {
+	Model       string `json:"model"` // that the reference was asked for
+	Dialect     string `json:"dialect"`
+	Questions   string `json:"questions"`   // version of the questions and of the way they are put
+	Temperature string `json:"temperature"` // decimal; "default" where none may be given
+	TopP        string `json:"top_p"`
+	MaxTokens   int64  `json:"max_tokens"`
+	Effort      string `json:"effort,omitempty"`
+	System      string `json:"system,omitempty"`
+	Dress       string `json:"dress"` // how questions are dressed: plain, or as ordinary work
+}
+
+// Hash is the SHA-256 of the protocol, in hex. References and audits of different
+// protocols cannot be compared.
+func (p Protocol) Hash() string {
+	b, err := json.Marshal(p)
+	if err != nil {
+		panic("reference: a protocol without a JSON form: " + err.Error()) // strings and integers only
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// Cell is one question and the answers to it, by variant. Train fixes alphabets and
+// first guesses, Bank is drawn from, each sample once in an audit; the two are
+// disjoint, and their samples stand in an order that was shuffled once.
+type Cell struct {
+	ID      string   `json:"id"`
+	Letters []string `json:"letters"` // all answers that occur; hostile text
+	Train   [][]int  `json:"train"`   // by variant: indexes into Letters
+	Bank    [][]int  `json:"bank"`
+}
+
+// Accounting is how the reference reports prompt tokens.
+type Accounting struct {
+	Slopes     map[string]int64 `json:"slopes"`     // tokens that one more unit adds, by unit
+	Intercepts map[string]int64 `json:"intercepts"` // tokens of a shape of request without any unit, by shape
+	Vocabulary string           `json:"vocabulary,omitempty"`
+}
+
+// Accuracy is how well the reference solves generated items.
+type Accuracy struct {
+	Mixture []Share `json:"mixture"` // what the audit draws from, exactly
+	Solved  int     `json:"solved"`
+	Asked   int     `json:"asked"`
+	Choice  bool    `json:"choice,omitempty"` // items are asked with options
+}
+
+// Share is one kind of item of a mixture, each equally likely.
+type Share struct {
+	Family     string `json:"family"`
+	Difficulty int    `json:"difficulty"`
+	Solved     int    `json:"solved"`
+	Asked      int    `json:"asked"`
+}
+
+// Opened is a reference with what its file says of it.
+type Opened struct {
+	Reference
+	ID       string // SHA-256 of the sealed payload
+	Signer   string
+	Imported bool   // recorded elsewhere
+	File     []byte // the sealed file itself
+}
+
+// Seal writes a reference as a sealed file.
+func Seal(w io.Writer, key ed25519.PrivateKey, r *Reference) (*Opened, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	payload, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("write the reference: %w", err)
+	}
+	var file bytes.Buffer
+	s, err := evidence.Seal(&file, Kind, key, payload)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(file.Bytes()); err != nil {
+		return nil, fmt.Errorf("write the reference: %w", err)
+	}
+	return &Opened{Reference: *r, ID: s.SHA256, Signer: s.Signer, File: file.Bytes()}, nil
+}
+
+// Open reads a sealed reference and checks every byte and every sample of it. Errors
+// of a file that is not what was sealed wrap evidence.ErrBroken.
+func Open(r io.Reader) (*Opened, error) {
+	file, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the reference: %w", err)
+	}
+	s, err := evidence.Open(bytes.NewReader(file), Kind)
+	if err != nil {
+		return nil, err
+	}
+	o := &Opened{ID: s.SHA256, Signer: s.Signer, File: file}
+	d := json.NewDecoder(bytes.NewReader(s.Payload))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&o.Reference); err != nil {
+		return nil, fmt.Errorf("%w: its payload is no reference: %w", evidence.ErrBroken, err)
+	}
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", evidence.ErrBroken, err)
+	}
+	return o, nil
+}
+
+// check makes sure that no sample points outside its alphabet.
+func (r *Reference) check() error {
+	if r.Model == "" || r.Recorded.IsZero() || !r.Expires.After(r.Recorded) {
+		return errors.New("a reference needs a model and the times between which it holds")
+	}
+	if len(r.Variants) == 0 {
+		return errors.New("a reference needs a source")
+	}
+	for _, cells := range [][]Cell{r.Words, r.Tools, r.Texts} {
+		for _, c := range cells {
+			if len(c.Train) != len(r.Variants) || len(c.Bank) != len(r.Variants) {
+				return fmt.Errorf("cell %q does not have samples of each source", c.ID)
+			}
+			for _, samples := range slices.Concat(c.Train, c.Bank) {
+				if slices.ContainsFunc(samples, func(i int) bool { return i < 0 || i >= len(c.Letters) }) {
+					return fmt.Errorf("cell %q has a sample outside its alphabet", c.ID)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Stale says why a reference may not be relied on at a time; empty when it may.
+func (o *Opened) Stale(at time.Time) string {
+	if at.After(o.Expires) {
+		return "the reference expired on " + o.Expires.UTC().Format(time.DateOnly)
+	}
+	return ""
+}
+
+// Trains are the counts of a variant's train answers of a cell.
+func (c *Cell) Trains(variant int) map[string]int {
+	counts := map[string]int{}
+	for _, i := range c.Train[variant] {
+		counts[c.Letters[i]]++
+	}
+	return counts
+}
