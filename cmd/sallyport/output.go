@@ -6,10 +6,11 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"sallyport/internal/report"
 )
 
 // output prints what a verb found: JSON for programs, a table for people. Text in
@@ -102,32 +103,7 @@ func (c *columns) line(cells []string) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-// visible makes every character that could steer a terminal or mislead a reader
-// visible: control characters, and Unicode's format characters such as
-// bidirectional overrides.
-func visible(s string) string {
-	if !strings.ContainsFunc(s, unsafeRune) && utf8.ValidString(s) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case unsafeRune(r):
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			b.WriteRune(r)
-		}
-		i += n
-	}
-	return b.String()
-}
-
-func unsafeRune(r rune) bool {
-	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
-}
+func visible(s string) string { return report.Visible(s) }
 
 // visibleText is visible for text of several lines: line feeds and tabs stay.
 func visibleText(s string) string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // TestVisible: nothing that steers a terminal or misleads a reader gets through,
@@ -35,6 +36,11 @@ func TestVisible(t *testing.T) {
 	if got, want := visibleText("a\n\tb\x1b[2J\r\nc"), "a\n\tb\\u001b[2J\\u000d\nc"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+}
+
+// unsafeRune reports whether a terminal must not be given a character.
+func unsafeRune(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
 }
 
 func FuzzVisible(f *testing.F) {
