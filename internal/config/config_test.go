@@ -478,14 +478,14 @@ func TestValues(t *testing.T) {
 		"2.50": 2_500_000, "0": 0, "0.000001": 1, "10000": price.MaxPico, "10": 10_000_000, "10000.000001": -1, "0.0000001": -1,
 		"": -1, "1e3": -1, "-1": -1, ".5": -1, "0x10": -1, "1_000": -1, "NaN": -1, "1.": -1,
 	} {
-		got, err := parseUSD(text)
+		got, err := ParseUSD(text)
 		if want < 0 {
 			if err == nil {
 				t.Errorf("price %q is %d", text, got)
 			}
 			continue
 		}
-		back, backErr := parseUSD(usd(got))
+		back, backErr := ParseUSD(usd(got))
 		if err != nil || got != want || backErr != nil || back != got {
 			t.Errorf("price %q is %d, %v, written %s", text, got, err, usd(got))
 		}

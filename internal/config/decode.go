@@ -459,7 +459,7 @@ func (d *decoder) rates(path string, n ast.Node, v reflect.Value) {
 			d.at(placeOf(value), sub, "is not a price", "write USD per million tokens, such as 2.50")
 			return
 		}
-		p, err := parseUSD(text)
+		p, err := ParseUSD(text)
 		if err != nil {
 			d.at(placeOf(value), sub, quote(text)+" "+err.Error(), "write USD per million tokens, such as 2.50")
 			return

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"reflect"
 	"regexp"
 	"strings"
@@ -116,4 +117,15 @@ func (d *decoder) headerValue(path string, n ast.Node, v reflect.Value) {
 		return
 	}
 	v.Set(reflect.ValueOf(Value{Ref: r}))
+}
+
+// Resolve looks up a reference that stands outside a configuration file, such as on
+// a command line. The error does not repeat the text, which may be a secret written
+// in clear.
+func Resolve(text string) (Ref, error) {
+	ref, what, fix := resolver{env: os.LookupEnv, readFile: ReadFile}.lookup(text)
+	if what != "" {
+		return Ref{}, errors.New(what + "; " + fix)
+	}
+	return ref, nil
 }

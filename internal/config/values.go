@@ -168,8 +168,8 @@ func usd(p price.Pico) string {
 
 var decimal = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,12})?$`)
 
-// parseUSD reads USD per million tokens without passing through floating point.
-func parseUSD(text string) (price.Pico, error) {
+// ParseUSD reads USD per million tokens without passing through floating point.
+func ParseUSD(text string) (price.Pico, error) {
 	if !decimal.MatchString(text) {
 		return 0, fmt.Errorf("is not a decimal number")
 	}

@@ -1,0 +1,411 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"sallyport/internal/app"
+	"sallyport/internal/config"
+	"sallyport/internal/llm"
+	"sallyport/internal/price"
+	"sallyport/internal/probe"
+	"sallyport/internal/reference"
+	"sallyport/internal/report"
+	"sallyport/internal/secret"
+	"sallyport/internal/upstream"
+	"sallyport/internal/verdict"
+)
+
+// endpointFlags say which endpoint is meant and how it is reached.
+type endpointFlags struct {
+	url      string
+	kind     string
+	model    string
+	key      string
+	ca       string
+	timeout  time.Duration
+	parallel int
+	prices   string
+	limit    string
+}
+
+func (e *endpointFlags) add(c *cobra.Command) {
+	p := c.Flags()
+	p.StringVar(&e.model, "model", "", "model to ask for (required)")
+	p.StringVar(&e.kind, "kind", "", "API that it speaks: openai, anthropic or gemini (default: told by the address, else openai)")
+	p.StringVar(&e.key, "key", "", "credential: env:NAME, file:PATH, or - for standard input")
+	p.StringVar(&e.ca, "ca", "", "file of PEM roots that replace the system's")
+	p.DurationVar(&e.timeout, "timeout", probe.DefaultTimeout, "how long one question may take")
+	p.IntVar(&e.parallel, "parallel", 8, "questions at a time")
+	p.StringVar(&e.prices, "price", "", "list price as INPUT,OUTPUT in USD a million tokens, where none is known")
+	p.StringVar(&e.limit, "cap", "", "most that may be spent, in USD (default 1 where a price is known)")
+	_ = c.MarkFlagRequired("model")
+}
+
+// endpoint is the endpoint that the flags name.
+func (e *endpointFlags) endpoint(cmd *cobra.Command) (*probe.Endpoint, error) {
+	key, err := credential(cmd.InOrStdin(), e.key)
+	if err != nil {
+		return nil, &exitError{exitUsage, "--key: " + err.Error()}
+	}
+	var roots []byte
+	if e.ca != "" {
+		if roots, err = config.ReadFile(e.ca); err != nil {
+			return nil, &exitError{exitUsage, "--ca: the file cannot be read: " + err.Error()}
+		}
+	}
+	kind := upstream.Kind(e.kind)
+	if kind == "" {
+		kind = kindOf(e.url)
+	}
+	end, err := probe.NewEndpoint(probe.EndpointConfig{URL: e.url, Kind: kind, Key: key, Model: e.model, Timeout: e.timeout, CA: roots})
+	if err != nil {
+		return nil, &exitError{exitUsage, strings.Replace(err.Error(), "upstream audited: ", "", 1)}
+	}
+	return end, nil
+}
+
+// kindOf guesses the API from an address; what nothing is known of is compatible with
+// OpenAI's, as nearly all are.
+func kindOf(url string) upstream.Kind {
+	switch {
+	case strings.Contains(url, "api.anthropic.com"):
+		return upstream.Anthropic
+	case strings.Contains(url, "generativelanguage.googleapis.com"):
+		return upstream.Gemini
+	}
+	return upstream.OpenAI
+}
+
+// credential reads a secret from where its reference says.
+func credential(in io.Reader, ref string) (secret.String, error) {
+	switch ref {
+	case "":
+		return secret.String{}, nil
+	case "-":
+		b, err := io.ReadAll(io.LimitReader(in, 64<<10))
+		if err != nil {
+			return secret.String{}, errors.New("standard input cannot be read")
+		}
+		return secret.New(strings.TrimSpace(string(b))), nil
+	}
+	r, err := config.Resolve(ref)
+	return r.Secret(), err
+}
+
+// price is what the tokens of a model cost at its maker's list price, and the cap on
+// what may be spent.
+func (e *endpointFlags) price(kind string) (probe.Price, price.Nano, error) {
+	of, err := e.listPrice(kind)
+	if err != nil {
+		return nil, 0, err
+	}
+	if e.limit != "" {
+		usd, good := new(big.Rat).SetString(e.limit)
+		if !good || usd.Sign() <= 0 || usd.Cmp(big.NewRat(1e6, 1)) > 0 {
+			return nil, 0, &exitError{exitUsage, "--cap: write an amount in USD, such as 0.50"}
+		}
+		if _, known := of(llm.Tokens{}); !known {
+			return nil, 0, &exitError{exitUsage, "--cap needs a price and none is known for this model; add --price INPUT,OUTPUT"}
+		}
+		nano, _ := usd.Mul(usd, big.NewRat(1e9, 1)).Float64()
+		return of, price.Nano(nano), nil
+	}
+	if _, known := of(llm.Tokens{}); known {
+		return of, 1e9, nil
+	}
+	return of, 0, nil
+}
+
+func (e *endpointFlags) listPrice(kind string) (probe.Price, error) {
+	if e.prices != "" {
+		in, out, both := strings.Cut(e.prices, ",")
+		input, err := config.ParseUSD(strings.TrimSpace(in))
+		output, err2 := config.ParseUSD(strings.TrimSpace(out))
+		if !both || err != nil || err2 != nil {
+			return nil, &exitError{exitUsage, "--price: write two amounts in USD a million tokens, such as 0.15,0.60"}
+		}
+		return func(t llm.Tokens) (price.Nano, bool) {
+			return price.Nano((t.Prompt()*int64(input) + t.Completion()*int64(output) + 500) / 1000), true
+		}, nil
+	}
+	cards, err := price.Builtin()
+	if err != nil {
+		return nil, fmt.Errorf("read the price cards: %w", err)
+	}
+	provider := map[string]string{"openai": "openai", "anthropic": "anthropic", "gemini": "google"}[kind]
+	card, known := price.NewBook(cards).At(provider, e.model, time.Now().UnixMicro())
+	return func(t llm.Tokens) (price.Nano, bool) {
+		if !known {
+			return 0, false
+		}
+		n, err := card.Cost(t)
+		return n, err == nil
+	}, nil
+}
+
+// auditFlags are those of one audit.
+type auditFlags struct {
+	endpointFlags
+	profile   string
+	reference string
+	tolerance float64
+	html      string
+	bundle    string
+	quiet     bool
+}
+
+func auditCommand(f *flags) *cobra.Command {
+	var a auditFlags
+	c := &cobra.Command{
+		Use:   "audit URL --model M",
+		Short: "Ask an endpoint questions that show what it serves",
+		Long: `Asks an endpoint questions and says what the answers are evidence for, with its error rate.
+It needs no gateway: an address and a key will do. With a reference of the model (see:
+sallyport reference) it also compares how answers are distributed; without one, identity is
+not tested. Exit code 3 is a finding, 5 an endpoint that cannot be reached.
+
+Audit only endpoints that you are entitled to test.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a.url = args[0]
+			return f.audit(cmd, &a)
+		},
+	}
+	a.add(c)
+	p := c.Flags()
+	p.StringVar(&a.profile, "profile", "quick", "quick: under a minute; vet: before an endpoint is used")
+	p.StringVar(&a.reference, "reference", "", "name, id or file of the reference (default: the newest of the model); none for no reference")
+	p.Float64Var(&a.tolerance, "tolerance", 0, "distance from the reference that is not held against the endpoint, in total variation")
+	p.StringVar(&a.html, "html", "", "write the report as a page to this file")
+	p.StringVar(&a.bundle, "bundle", "", "write the sealed record to this file (default audit-TIME.bundle)")
+	c.AddCommand(auditVerify(f), auditCompare(f), auditShow(f))
+	return c
+}
+
+// audit runs one audit and shows what came of it.
+func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
+	profile, known := probe.ParseProfile(a.profile)
+	if !known {
+		return &exitError{exitUsage, fmt.Sprintf("there is no profile %q; write quick or vet", a.profile)}
+	}
+	if a.tolerance < 0 || a.tolerance >= 1 {
+		return &exitError{exitUsage, "--tolerance is a distance from 0 to below 1"}
+	}
+	if a.parallel < 1 || a.parallel > 64 {
+		return &exitError{exitUsage, "--parallel is a number from 1 to 64"}
+	}
+	end, err := a.endpoint(cmd)
+	if err != nil {
+		return err
+	}
+	defer end.Close()
+	prices, limit, err := a.price(end.Facts().Kind)
+	if err != nil {
+		return err
+	}
+	key, shelf, err := f.evidence()
+	if err != nil {
+		return err
+	}
+	ref, err := pickReference(shelf, a.reference, a.model)
+	if err != nil {
+		return err
+	}
+	cfg := probe.Config{
+		Program: version(), Subject: end, Reference: ref, Profile: profile, Tolerance: a.tolerance, Parallel: a.parallel,
+		Cap: limit, Price: prices, Beacon: ownBeacon,
+	}
+	if _, err := rand.Read(cfg.ItemKey[:]); err != nil {
+		return fmt.Errorf("draw a key: %w", err)
+	}
+	bar := newProgressBar(cmd)
+	cfg.Progress = bar.show
+	// An interrupted audit still shows and keeps what it saw.
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+	defer stop()
+	r, record, auditErr := probe.Run(ctx, cfg)
+	bar.clear()
+	r.Target.CertKey = end.CertKey()
+	if err := a.keep(record, key); err != nil {
+		return err
+	}
+	if err := a.tell(f, cmd, r); err != nil {
+		return err
+	}
+	return auditExit(r, auditErr)
+}
+
+// auditExit is the exit code of an audit.
+func auditExit(r *verdict.Report, err error) error {
+	if unusable, is := errors.AsType[*probe.UnusableError](err); is {
+		code := exitFailure
+		switch unusable.Outcome {
+		case probe.Denied:
+			code = exitAuth
+		case probe.Unreachable, probe.TimedOut:
+			code = exitUnreachable
+		}
+		return &exitError{code, unusable.Text}
+	}
+	if errors.Is(err, context.Canceled) {
+		return &exitError{exitInterrupted, "interrupted; what was seen until then is in the bundle"}
+	}
+	if err != nil {
+		return err
+	}
+	if r.Headline.Finding() {
+		return &exitError{exitFinding, ""}
+	}
+	return nil
+}
+
+// keep writes the sealed record.
+func (a *auditFlags) keep(record *probe.Record, key ed25519.PrivateKey) error {
+	if a.bundle == "" {
+		a.bundle = "audit-" + record.Plan.Started.Format("20060102T150405Z") + ".bundle"
+	}
+	file, err := os.OpenFile(a.bundle, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("write the bundle: %w", err)
+	}
+	if err := errors.Join(record.Seal(file, key), file.Close()); err != nil {
+		return err
+	}
+	record.Report.Bundle.Path = a.bundle
+	return nil
+}
+
+// tell shows the report.
+func (a *auditFlags) tell(f *flags, cmd *cobra.Command, r *verdict.Report) error {
+	if a.html != "" {
+		file, err := os.OpenFile(a.html, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return fmt.Errorf("write the page: %w", err)
+		}
+		if err := errors.Join(report.HTML(file, r), file.Close()); err != nil {
+			return fmt.Errorf("write the page: %w", err)
+		}
+	}
+	return f.tellReport(cmd, r)
+}
+
+// tellReport prints a report for whoever reads it.
+func (f *flags) tellReport(cmd *cobra.Command, r *verdict.Report) error {
+	var err error
+	shown := f.output(cmd).value(r, func() {
+		width, colour := paper(cmd.OutOrStdout())
+		err = report.Text(cmd.OutOrStdout(), r, width, colour)
+	})
+	return errors.Join(shown, err)
+}
+
+// paper is the width of what is written to, and whether it shows colours.
+func paper(w io.Writer) (width int, colour bool) {
+	file, is := w.(*os.File)
+	if !is || !terminal(file) {
+		return 80, false
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil || width < 40 {
+		width = 80
+	}
+	return min(width, 120), os.Getenv("NO_COLOR") == ""
+}
+
+// evidence is the key that signs, and the shelf of references, of the data folder.
+// Without one nothing is signed and the shelf is empty.
+func (f *flags) evidence() (ed25519.PrivateKey, *reference.Shelf, error) {
+	dir, err := f.dataDir()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !app.Founded(dir) {
+		return nil, reference.NewShelf(app.ReferenceFolder(dir), ""), nil
+	}
+	var c *config.Config
+	if f.config != "" {
+		if c, err = config.Load(f.config); err != nil {
+			return nil, nil, err
+		}
+	}
+	key, err := app.EvidenceKey(c, dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the key of the data folder %s: %w", dir, err)
+	}
+	return key, reference.NewShelf(app.ReferenceFolder(dir), evidenceSigner(key)), nil
+}
+
+// pickReference is the reference that was named, else the newest of the model.
+func pickReference(shelf *reference.Shelf, name, model string) (*reference.Opened, error) {
+	switch name {
+	case "none":
+		return nil, nil
+	case "":
+		return shelf.For(model, time.Now())
+	}
+	ref, err := shelf.Find(name)
+	if err != nil {
+		return nil, &exitError{exitUsage, err.Error()}
+	}
+	if ref.Model != model {
+		return nil, &exitError{exitUsage, fmt.Sprintf("the reference %q is of the model %q, not of %q", ref.Name, ref.Model, model)}
+	}
+	return ref, nil
+}
+
+// ownBeacon draws the randomness of an audit from this machine.
+func ownBeacon(string) verdict.Beacon {
+	return verdict.Beacon{
+		Value: rand.Text(), Source: "this machine's random numbers, drawn after the plan was fixed",
+		Weak: "whoever ran the audit could have drawn until the questions suited; a beacon that nobody controls would exclude that",
+	}
+}
+
+// progressBar shows an audit at work on a terminal.
+type progressBar struct {
+	out     *os.File
+	started time.Time
+	shown   bool
+}
+
+func newProgressBar(cmd *cobra.Command) *progressBar {
+	b := &progressBar{started: time.Now()}
+	if file, is := cmd.ErrOrStderr().(*os.File); is && terminal(file) {
+		b.out = file
+	}
+	return b
+}
+
+func (b *progressBar) show(p probe.Progress) {
+	if b.out == nil {
+		return
+	}
+	width, _, err := term.GetSize(int(b.out.Fd()))
+	if err != nil {
+		width = 80
+	}
+	b.shown = true
+	fmt.Fprint(b.out, "\r\x1b[K"+report.ProgressLine(report.Progress{
+		Detector: p.Detector, Done: p.Done, Total: p.Of, Queries: p.Spent.Queries, Cost: p.Spent.Cost, LogE: p.LogE, Elapsed: time.Since(b.started), Width: width,
+	}))
+}
+
+// clear takes the line away.
+func (b *progressBar) clear() {
+	if b.shown {
+		fmt.Fprint(b.out, "\r\x1b[K")
+	}
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/evidence"
+	"sallyport/internal/probe"
+	"sallyport/internal/report"
+	"sallyport/internal/verdict"
+)
+
+// openBundle reads the sealed record of an audit.
+func openBundle(path string) (*probe.Record, *evidence.Sealed, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the bundle: %w", err)
+	}
+	defer file.Close()
+	record, sealed, err := probe.OpenBundle(file)
+	if err != nil {
+		return nil, nil, broken(err)
+	}
+	record.Report.Bundle = &verdict.Bundle{Path: path, SHA256: sealed.SHA256, Signer: sealed.Signer}
+	return record, sealed, nil
+}
+
+// broken makes a file that is not what was sealed a finding.
+func broken(err error) error {
+	if errors.Is(err, evidence.ErrBroken) || errors.Is(err, probe.ErrOtherEnd) {
+		return &exitError{exitFinding, err.Error()}
+	}
+	return err
+}
+
+// proof is what the verification of a bundle tells.
+type proof struct {
+	Bundle    string        `json:"bundle"`
+	SHA256    string        `json:"sha256"`
+	Signer    string        `json:"signer,omitempty"`
+	Exchanges int           `json:"exchanges"`
+	Headline  verdict.Label `json:"headline"`
+	Holds     bool          `json:"holds"`
+}
+
+func auditVerify(f *flags) *cobra.Command {
+	var signer string
+	c := &cobra.Command{
+		Use: "verify BUNDLE", Short: "Do an audit again from its record, offline, and compare the conclusions", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			record, sealed, err := openBundle(args[0])
+			if err != nil {
+				return err
+			}
+			if signer != "" && sealed.Signer != signer {
+				return &exitError{exitFinding, fmt.Sprintf("the bundle is signed by %q and not by the key that was named", sealed.Signer)}
+			}
+			if _, err := record.Verify(cmd.Context()); err != nil {
+				return broken(err)
+			}
+			v := proof{args[0], sealed.SHA256, sealed.Signer, len(record.Exchanges), record.Report.Headline, true}
+			return f.output(cmd).value(v, func() {
+				w := cmd.OutOrStdout()
+				fmt.Fprintf(w, "bundle     %s\nsha256     %s\nsigned by  %s\nexchanges  %d\nheadline   %s\n", visible(v.Bundle), v.SHA256, orNobody(v.Signer), v.Exchanges, v.Headline)
+				fmt.Fprintln(w, "The file is whole; every question follows from the plan and the beacon, and every conclusion from the answers.")
+				if w := record.Beacon.Weak; w != "" {
+					fmt.Fprintln(cmd.OutOrStdout(), "What this cannot show:", visible(w)+".")
+				}
+			})
+		},
+	}
+	c.Flags().StringVar(&signer, "signer", "", "key that must have signed it")
+	return c
+}
+
+func orNobody(signer string) string {
+	if signer == "" {
+		return "nobody: the file is whole, but anybody could have made it"
+	}
+	return signer
+}
+
+func auditShow(f *flags) *cobra.Command {
+	var html string
+	c := &cobra.Command{
+		Use: "show BUNDLE", Short: "Show the report in a bundle again", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			record, _, err := openBundle(args[0])
+			if err != nil {
+				return err
+			}
+			a := auditFlags{html: html}
+			return a.tell(f, cmd, record.Report)
+		},
+	}
+	c.Flags().StringVar(&html, "html", "", "write the report as a page to this file")
+	return c
+}
+
+func auditCompare(f *flags) *cobra.Command {
+	return &cobra.Command{
+		Use: "compare BUNDLE BUNDLE", Short: "Show two audits side by side", Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, _, err := openBundle(args[0])
+			if err != nil {
+				return err
+			}
+			b, _, err := openBundle(args[1])
+			if err != nil {
+				return err
+			}
+			var shown error
+			err = f.output(cmd).value([]*verdict.Report{a.Report, b.Report}, func() { shown = report.Compare(cmd.OutOrStdout(), a.Report, b.Report) })
+			return errors.Join(err, shown)
+		},
+	}
+}

@@ -1,0 +1,350 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sallyport/internal/evidence"
+	"sallyport/internal/label"
+	"sallyport/internal/probe"
+	"sallyport/internal/reference"
+)
+
+// evidenceSigner is the name of a key that signs.
+func evidenceSigner(key ed25519.PrivateKey) string { return evidence.Signer(key) }
+
+func referenceCommand(f *flags) *cobra.Command {
+	c := &cobra.Command{Use: "reference", Short: "Recorded answers of trusted deployments, which audits compare with"}
+	c.AddCommand(referenceRecord(f), referenceList(f), referenceVerify(f), referenceExport(f), referenceImport(f))
+	return c
+}
+
+// recordFlags are those of one recording.
+type recordFlags struct {
+	endpointFlags
+	name     string
+	claims   string
+	class    string
+	reason   string
+	variants []string
+	lifetime time.Duration
+	train    int
+	bank     int
+	public   bool
+}
+
+func referenceRecord(f *flags) *cobra.Command {
+	var r recordFlags
+	c := &cobra.Command{
+		Use:   "record URL --model M",
+		Short: "Record a reference from an endpoint that you trust",
+		Long: `Asks a trusted endpoint the questions of audits many times and keeps the answers, sealed and signed.
+A reference is as good as its source: the vendor's own address, or weights that you run. Give
+further honest deployments of the same model with --variant, such as another engine or region:
+without one, nothing is known of how far honest deployments differ, and no audit can say that an
+endpoint differs by more.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r.url = args[0]
+			return f.record(cmd, &r)
+		},
+	}
+	r.add(c)
+	p := c.Flags()
+	p.StringVar(&r.name, "name", "", "what to call it (default: the model and the date)")
+	p.StringVar(&r.claims, "claims", "", "name under which audited endpoints serve the model (default: the model)")
+	p.StringVar(&r.class, "class", "any", "how far the source is trusted: local, in-region, vetted or any")
+	p.StringVar(&r.reason, "reason", "", "why the source is trusted; needed where the class is any")
+	p.StringArrayVar(&r.variants, "variant", nil, "another honest deployment: URL, or URL,MODEL; may be repeated")
+	p.DurationVar(&r.lifetime, "valid", 30*24*time.Hour, "how long the reference holds")
+	p.IntVar(&r.train, "train", 60, "answers to each question that alphabets are made from")
+	p.IntVar(&r.bank, "bank", 240, "answers to each question that audits draw from")
+	p.BoolVar(&r.public, "public", false, "the reference will be published, so it weighs nothing in verdicts")
+	return c
+}
+
+// record records one reference and stores it.
+func (f *flags) record(cmd *cobra.Command, r *recordFlags) error {
+	key, shelf, err := f.evidence()
+	if err != nil {
+		return err
+	}
+	if key == nil {
+		dir, _ := f.dataDir()
+		return &exitError{exitUsage, "the folder " + dir + " holds no data of Sallyport, whose key would sign the reference; name another one with --data, or start one with: sallyport serve"}
+	}
+	if r.claims == "" {
+		r.claims = r.model
+	}
+	if r.name == "" {
+		r.name = fileName(r.claims) + "-" + time.Now().UTC().Format("20060102")
+	}
+	if err := reference.CheckName(r.name); err != nil {
+		return &exitError{exitUsage, err.Error()}
+	}
+	if r.train < 20 || r.train > 10_000 || r.bank < 16 || r.bank > 100_000 || r.lifetime < time.Hour || r.lifetime > 366*24*time.Hour {
+		return &exitError{exitUsage, "--train is 20 to 10000, --bank 16 to 100000, and --valid an hour to a year"}
+	}
+	e, close, err := r.enrolment(cmd)
+	if err != nil {
+		return err
+	}
+	defer close()
+	ref, err := probe.Enrol(cmd.Context(), *e)
+	if err != nil {
+		return err
+	}
+	ref.Public = r.public
+	var sealed bytes.Buffer
+	opened, err := reference.Seal(&sealed, key, ref)
+	if err != nil {
+		return err
+	}
+	if err := shelf.Save(opened); err != nil {
+		return err
+	}
+	return f.output(cmd).value(describe(opened, ""), func() { tellReference(cmd, describe(opened, "")) })
+}
+
+// enrolment prepares the sources.
+func (r *recordFlags) enrolment(cmd *cobra.Command) (*probe.Enrolment, func(), error) {
+	class, err := label.ParseClass(r.class)
+	if err != nil {
+		return nil, nil, &exitError{exitUsage, "--class is local, in-region, vetted or any"}
+	}
+	var ends []*probe.Endpoint
+	closeAll := func() {
+		for _, end := range ends {
+			end.Close()
+		}
+	}
+	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Parallel: r.parallel, Progress: recordProgress(cmd)}
+	if _, err := rand.Read(e.Seed[:]); err != nil {
+		return nil, nil, fmt.Errorf("draw a seed: %w", err)
+	}
+	for i, source := range append([]string{r.url + "," + r.model}, r.variants...) {
+		flags := r.endpointFlags
+		url, model, named := strings.Cut(source, ",")
+		flags.url = url
+		if named {
+			flags.model = model
+		}
+		end, err := flags.endpoint(cmd)
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		ends = append(ends, end)
+		facts := end.Facts()
+		if class == label.Any && !facts.Official && r.reason == "" {
+			closeAll()
+			return nil, nil, &exitError{exitUsage, "why is " + visible(facts.Host) + " trusted? Say it with --reason; every verdict will show it. Or give its --class"}
+		}
+		name := facts.Host
+		if i > 0 {
+			name = fmt.Sprintf("%s (%d)", facts.Host, i+1)
+		}
+		e.Variants = append(e.Variants, probe.Source{Subject: end, Variant: reference.Variant{
+			Name: name, Host: facts.Host, Kind: facts.Kind, Class: class.String(), Official: facts.Official, CertKey: end.CertKey(), Reason: r.reason,
+		}})
+	}
+	of, limit, err := r.price(e.Variants[0].Kind)
+	if err != nil {
+		closeAll()
+		return nil, nil, err
+	}
+	e.Price, e.Cap = of, limit
+	return e, closeAll, nil
+}
+
+// recordProgress tells on a terminal how far a recording is.
+func recordProgress(cmd *cobra.Command) func(done, of int, what string) {
+	file, is := cmd.ErrOrStderr().(*os.File)
+	if !is || !terminal(file) {
+		return nil
+	}
+	started := time.Now()
+	return func(done, of int, what string) {
+		left := time.Duration(float64(time.Since(started)) / float64(done) * float64(of-done))
+		fmt.Fprintf(file, "\r\x1b[K%d of %d answers, about %s left (%s)", done, of, left.Round(time.Second), what)
+		if done == of {
+			fmt.Fprint(file, "\r\x1b[K")
+		}
+	}
+}
+
+// fileName is a model's name as part of a file's.
+func fileName(model string) string {
+	name := strings.Map(func(r rune) rune {
+		if r < 128 && (r == '.' || r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z') {
+			return r
+		}
+		return '-'
+	}, model)
+	return strings.TrimLeft(name[:min(len(name), 80)], ".-_")
+}
+
+// described is a reference as it is listed.
+type described struct {
+	Name     string    `json:"name"`
+	ID       string    `json:"id"`
+	Model    string    `json:"model"`
+	Host     string    `json:"host"`
+	Class    string    `json:"class"`
+	Variants int       `json:"variants"`
+	Cells    int       `json:"cells"`
+	Recorded time.Time `json:"recorded"`
+	Expires  time.Time `json:"expires"`
+	Protocol string    `json:"protocol"`
+	Signer   string    `json:"signer,omitempty"`
+	Imported bool      `json:"imported,omitempty"`
+	Public   bool      `json:"public,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	State    string    `json:"state"`
+}
+
+func describe(o *reference.Opened, trouble string) described {
+	d := described{
+		Name: o.Name, ID: o.ID, Model: o.Model, Host: o.Variants[0].Host, Class: o.Variants[0].Class, Variants: len(o.Variants),
+		Recorded: o.Recorded, Expires: o.Expires, Protocol: o.Protocol.Hash(), Signer: o.Signer, Imported: o.Imported, Public: o.Public, Reason: o.Variants[0].Reason,
+		State: "holds",
+	}
+	for _, c := range o.Words {
+		if len(c.Bank[0]) > 0 {
+			d.Cells++
+		}
+	}
+	if stale := o.Stale(time.Now()); stale != "" {
+		d.State = "expired"
+	}
+	if trouble != "" {
+		d.State = trouble
+	}
+	return d
+}
+
+func tellReference(cmd *cobra.Command, d described) {
+	fmt.Fprintf(cmd.OutOrStdout(), "name      %s\nid        %s\nmodel     %s\nsource    %s (%s)\nvariants  %d\ncells     %d of %d useful\nrecorded  %s\nexpires   %s\nprotocol  %s\nsigner    %s\nstate     %s\n",
+		visible(d.Name), d.ID, visible(d.Model), visible(d.Host), d.Class, d.Variants, d.Cells, len(probe.WordCells()), stamp(d.Recorded), stamp(d.Expires), d.Protocol, orNobody(d.Signer), d.State)
+}
+
+func referenceList(f *flags) *cobra.Command {
+	return &cobra.Command{
+		Use: "ls", Short: "List references", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, shelf, err := f.evidence()
+			if err != nil {
+				return err
+			}
+			files, err := shelf.List()
+			if err != nil {
+				return err
+			}
+			all := []described{}
+			for _, file := range files {
+				if file.Opened == nil {
+					all = append(all, described{Name: file.Path, State: "broken: " + file.Err.Error()})
+					continue
+				}
+				all = append(all, describe(file.Opened, ""))
+			}
+			o := f.output(cmd)
+			return lines(o, all, func() {
+				var rows [][]string
+				for _, d := range all {
+					rows = append(rows, []string{d.Name, d.ID[:min(len(d.ID), 12)], d.Model, d.Host, d.Class, fmt.Sprint(d.Variants), d.Recorded.UTC().Format(time.DateOnly), d.Expires.UTC().Format(time.DateOnly), d.State})
+				}
+				o.table([]string{"NAME", "ID", "MODEL", "SOURCE", "CLASS", ">VARIANTS", "RECORDED", "EXPIRES", "STATE"}, rows)
+			})
+		},
+	}
+}
+
+// find opens the reference that a verb names.
+func (f *flags) find(name string) (*reference.Opened, *reference.Shelf, error) {
+	_, shelf, err := f.evidence()
+	if err != nil {
+		return nil, nil, err
+	}
+	o, err := shelf.Find(name)
+	if err != nil {
+		return nil, nil, broken(err)
+	}
+	return o, shelf, nil
+}
+
+func referenceVerify(f *flags) *cobra.Command {
+	return &cobra.Command{
+		Use: "verify NAME", Short: "Check every byte of a reference, and whether it still holds", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, _, err := f.find(args[0])
+			if err != nil {
+				return err
+			}
+			d := describe(o, "")
+			if err := f.output(cmd).value(d, func() { tellReference(cmd, d) }); err != nil {
+				return err
+			}
+			if stale := o.Stale(time.Now()); stale != "" {
+				return &exitError{exitFinding, stale}
+			}
+			return nil
+		},
+	}
+}
+
+func referenceExport(f *flags) *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use: "export NAME --out FILE", Short: "Copy a sealed reference to a file, for somebody else", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, _, err := f.find(args[0])
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(out, o.File, 0o600); err != nil {
+				return fmt.Errorf("export the reference: %w", err)
+			}
+			d := describe(o, "")
+			return f.output(cmd).value(d, func() { tellReference(cmd, d) })
+		},
+	}
+	c.Flags().StringVar(&out, "out", "", "file to write (required)")
+	_ = c.MarkFlagRequired("out")
+	return c
+}
+
+func referenceImport(f *flags) *cobra.Command {
+	var signer string
+	c := &cobra.Command{
+		Use: "import FILE --signer KEY", Short: "Take over a reference that somebody you trust recorded", Args: cobra.ExactArgs(1),
+		Long: `Takes over a sealed reference whose signer you know: the key is what "sallyport reference ls --json" shows where it was recorded.
+A reference from elsewhere raises at most a warning; it never takes an endpoint out of routing.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, shelf, err := f.evidence()
+			if err != nil {
+				return err
+			}
+			o, err := reference.Load(args[0])
+			if err != nil {
+				return broken(err)
+			}
+			if err := shelf.Import(o, signer); err != nil {
+				return &exitError{exitFinding, err.Error()}
+			}
+			d := describe(o, "")
+			return f.output(cmd).value(d, func() { tellReference(cmd, d) })
+		},
+	}
+	c.Flags().StringVar(&signer, "signer", "", "key of whoever recorded it (required)")
+	_ = c.MarkFlagRequired("signer")
+	return c
+}
+
