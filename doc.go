@@ -10,6 +10,7 @@
 //	label      data classes and upstream classes, their order
 //	price      integer money, dated price cards, the cost of a usage
 //	fault      the closed set of error kinds and their public messages
+//	stat       the audit's statistics: e-processes, permutation and exact tests, fusion
 //	secret     a string that never prints, logs or marshals itself
 //	policy     Decide: may this request go to this upstream, and why
 //	route      the order in which permitted upstreams are tried
