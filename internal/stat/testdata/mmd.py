@@ -1,7 +1,9 @@
 """Writes mmd.json: fixed samples and their statistic by the authors' own package.
 
-python3 -m venv venv && venv/bin/pip install model-equality-testing==0.0.2 tqdm==4.*
+python3 -m venv venv && venv/bin/pip install model-equality-testing==0.0.2 tqdm transformers
 venv/bin/python mmd.py > mmd.json
+
+(It imports tqdm and transformers without declaring them.)
 """
 
 import importlib.metadata
