@@ -19,7 +19,7 @@ import (
 // Groups of the import table. A package is named by its path below internal/; a package below another
 // (wire/openai) may also import the one above it and its siblings' parent.
 var (
-	layer0 = []string{"llm", "label", "price", "secret", "stat", "policy", "route", "record"}
+	layer0 = []string{"llm", "label", "price", "secret", "stat", "policy", "route", "record", "exam"}
 	layer1 = []string{
 		"wire", "wire/openai", "wire/anthropic", "wire/bedrock", "wire/gemini", "dlp", "integrity", "upstream", "journal", "store",
 		"quota", "auth", "ledger", "auditlog", "keep", "projector", "feed", "alert", "tokens",
@@ -41,6 +41,7 @@ var imports = map[string][]string{
 	"policy":   {"label", "price"},
 	"route":    {"price", "label"},
 	"record":   {"llm", "label", "price"},
+	"exam":     nil,
 
 	"wire":           {"llm"},
 	"wire/openai":    {"llm", "wire"},
