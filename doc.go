@@ -18,6 +18,7 @@
 //	policy     Decide: may this request go to this upstream, and why
 //	route      the order in which permitted upstreams are tried
 //	record     the kinds of journal record and their canonical encoding
+//	exam       generated questions with one answer each, and how replies are graded
 //
 // Layer 1, one package per mechanism.
 //
