@@ -14,7 +14,6 @@
 //	secret     a string that never prints, logs or marshals itself
 //	stat       e-processes, two-sample tests, intervals, change detectors
 //	verdict    what an audit concludes: hypotheses, e-values, labels, the report
-//	exam       generated questions with solvers: the private benchmark
 //	policy     Decide: may this request go to this upstream, and why
 //	route      the order in which permitted upstreams are tried
 //	record     the kinds of journal record and their canonical encoding
