@@ -1,9 +1,6 @@
 package stat
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // ShiryaevRoberts detects that payoffs began to win at some time, however long they
 // lost before: what makes E tiny does not hide a later change. Per stake
@@ -25,8 +22,7 @@ func NewShiryaevRoberts(stakes Stakes) (*ShiryaevRoberts, error) {
 	if err := stakes.valid(); err != nil {
 		return nil, err
 	}
-	stakes.Lambdas = slices.Clone(stakes.Lambdas)
-	s := &ShiryaevRoberts{stakes: stakes, logs: make([]float64, len(stakes.Lambdas))}
+	s := &ShiryaevRoberts{stakes: stakes.clone(), logs: make([]float64, len(stakes.Lambdas))}
 	s.Restart()
 	return s, nil
 }

@@ -55,6 +55,9 @@ func BinomialUpper(x, n int, confidence float64) (float64, error) {
 // ClopperPearson is the exact two-sided interval of a probability after x successes in
 // n trials (Clopper, Pearson 1934).
 func ClopperPearson(x, n int, confidence float64) (Interval, error) {
+	if err := checkShare(x, n, confidence); err != nil {
+		return Interval{}, err
+	}
 	each := 1 - (1-confidence)/2
 	low, err := BinomialLower(x, n, each)
 	if err != nil {

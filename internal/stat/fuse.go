@@ -3,7 +3,6 @@ package stat
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 )
@@ -65,13 +64,11 @@ func (f *Fusion) Max() float64 { return f.max }
 
 // Weights are the frozen ones by detector; their sum is 1.
 func (f *Fusion) Weights() map[string]float64 {
-	return maps.Collect(func(yield func(string, float64) bool) {
-		for i, name := range f.names {
-			if !yield(name, f.weights[i]) {
-				return
-			}
-		}
-	})
+	weights := make(map[string]float64, len(f.names))
+	for i, name := range f.names {
+		weights[name] = f.weights[i]
+	}
+	return weights
 }
 
 // LogMean is the logarithm of the plain mean of values given by their logarithms; 0

@@ -17,8 +17,7 @@ type Stakes struct {
 	Least, Most float64 // bounds of a payoff; Least < 0
 }
 
-// Symmetric are the stakes for payoffs in [-1, 1]. Those of 4.16, of paired
-// capability and of the two-sample test with no tolerance.
+// Symmetric are the stakes for payoffs in [-1, 1].
 func Symmetric() Stakes {
 	return Stakes{Lambdas: standard(), Least: -1, Most: 1}
 }
@@ -81,8 +80,7 @@ func NewMixture(stakes Stakes) (*Mixture, error) {
 	if err := stakes.valid(); err != nil {
 		return nil, err
 	}
-	stakes.Lambdas = slices.Clone(stakes.Lambdas)
-	return &Mixture{stakes: stakes, logs: make([]float64, len(stakes.Lambdas))}, nil
+	return &Mixture{stakes: stakes.clone(), logs: make([]float64, len(stakes.Lambdas))}, nil
 }
 
 // Bet multiplies in one payoff. One outside the range of the stakes, or NaN, is an
@@ -111,8 +109,13 @@ func (m *Mixture) Max() float64 { return m.max }
 // N is how many payoffs were bet on.
 func (m *Mixture) N() int { return m.n }
 
-// Stakes are those of the process, for a detector of change on the same payoffs.
-func (m *Mixture) Stakes() Stakes { return m.stakes }
+// Stakes is a copy of the stakes, for a detector of change on the same payoffs.
+func (m *Mixture) Stakes() Stakes { return m.stakes.clone() }
+
+func (s Stakes) clone() Stakes {
+	s.Lambdas = slices.Clone(s.Lambdas)
+	return s
+}
 
 // logMeanExp is log(mean(exp(logs))) without overflow.
 func logMeanExp(logs []float64) float64 {

@@ -31,15 +31,20 @@ type Stratified struct {
 // none, the pooled payoffs have all the weight.
 func NewStratified(weights ...float64) (*Stratified, error) {
 	s := &Stratified{strata: make([]*Mixture, len(weights)), weights: []float64{1}}
+	var err error
+	if s.pooled, err = NewMixture(Symmetric()); err != nil {
+		return nil, err
+	}
 	var sum float64
 	for i, w := range weights {
 		if !(w > 0) || math.IsInf(w, 0) {
 			return nil, fmt.Errorf("strata: weight %v is not positive", w)
 		}
 		sum += w
-		s.strata[i], _ = NewMixture(Symmetric())
+		if s.strata[i], err = NewMixture(Symmetric()); err != nil {
+			return nil, err
+		}
 	}
-	s.pooled, _ = NewMixture(Symmetric())
 	if len(weights) > 0 {
 		s.weights[0] = .5
 		for _, w := range weights {
@@ -106,7 +111,8 @@ func (s *Stratified) Stratum(i int) *Mixture { return s.strata[i] }
 // Null Same: given the request and the past, A and the reference's answer are
 // exchangeable; the payoff tanh(s(A) - s(R_0)) has mean 0. Null Honest: A is drawn as
 // one of the variants' answers; the payoff is tanh(s(A) - max over variants of s(R_v)).
-// Any mix of requests is allowed.
+// Any mix of requests is allowed. Features of one scale, in vectors whose Euclidean norm
+// is a few units, are learnt fastest.
 type Paired struct {
 	same, honest       *Stratified // honest is nil with one variant
 	learner, hardLearn *learner
@@ -134,8 +140,8 @@ func NewPaired(dims, variants int, strata ...float64) (*Paired, error) {
 }
 
 // Observe bets on one request's answers, given by their features in ascending order of
-// index, and then learns from them. Answers holds the suspect's first, then those of
-// the variants. A payoff is bet in the whole and in the given strata.
+// index, and then learns from them: of the null Honest, from the variant that was
+// hardest to tell apart. Payoffs are bet in the whole and in the given strata.
 func (p *Paired) Observe(strata []int, suspect []Feature, variants ...[]Feature) (Payoffs, error) {
 	if len(variants) != p.variants {
 		return Payoffs{}, fmt.Errorf("paired: answers of %d variants, not %d", len(variants), p.variants)
@@ -211,7 +217,7 @@ func subtract(a, b []Feature) []Feature {
 }
 
 // learningRate is AdaGrad's: the step of a weight at its first gradient.
-const learningRate = .15
+const learningRate = .06
 
 // learner is online logistic regression of "the first of the two is the suspect" on
 // differences of features. There is no intercept: swapping the two negates the score.
