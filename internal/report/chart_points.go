@@ -12,9 +12,9 @@ import (
 const (
 	plotLeft   = 70.0
 	plotRight  = drawWidth - 26
-	plotTop    = 14.0
+	plotTop    = 22.0
 	plotBottom = drawHeight - 30
-	fewPoints  = 40 // a line of no more has its points marked
+	fewPoints  = 12 // a line of no more has its points marked
 )
 
 // drawPoints lays out a chart of lines or of a cloud.
@@ -117,18 +117,24 @@ func (d *drawing) axes(x, y scale) {
 	d.Grid = grid.String()
 }
 
-// levels draws horizontal lines with their names above their right ends, apart from
-// each other even where the lines are not.
+// levels draws horizontal lines with their names above their right ends. Lines that are
+// too close for that share a text above the highest.
 func (d *drawing) levels(marks []verdict.Mark, y scale) {
 	marks = slices.DeleteFunc(slices.Clone(marks), func(m verdict.Mark) bool { return !usable(m.Y) })
 	slices.SortStableFunc(marks, func(a, b verdict.Mark) int { return cmp.Compare(a.Y, b.Y) })
 	var lines path
-	above := math.Inf(1)
-	for _, m := range marks {
+	names, below := "", math.Inf(1)
+	for i, m := range marks {
 		at := y.at(m.Y)
 		lines.line(plotLeft, at, plotRight, at)
-		above = max(min(at-5, above-lineHeight), plotTop)
-		d.Texts = append(d.Texts, caption{plotRight - 4, above, "level end", ellipsis(m.Name, 30)})
+		if name := ellipsis(m.Name, 24); i > 0 && below-at < lineHeight {
+			names += ", " + name
+			d.Texts[len(d.Texts)-1] = caption{plotRight - 4, at - 5, "level end", ellipsis(names, 56)}
+		} else {
+			names = name
+			d.Texts = append(d.Texts, caption{plotRight - 4, at - 5, "level end", names})
+		}
+		below = at
 	}
 	d.Levels = lines.String()
 }

@@ -39,10 +39,13 @@ func dollars(nano int64) string {
 		return "0"
 	case nano < 1e5:
 		return "<0.0001"
-	case nano < 1e9:
+	case nano < 999_950_000: // what rounds to less than a dollar
 		return fmt.Sprintf("%.4f", float64(nano)/1e9)
 	}
-	cents := (nano + 5e6) / 1e7
+	cents := nano / 1e7
+	if nano%1e7 >= 5e6 {
+		cents++
+	}
 	return fmt.Sprintf("%s.%02d", count(cents/100), cents%100)
 }
 
@@ -140,6 +143,8 @@ func span(d time.Duration) string {
 		return unknown
 	case d < 10*time.Second:
 		return d.Round(100 * time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(time.Second).String()
 	case d < time.Hour:
 		d = d.Round(time.Second)
 		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)

@@ -107,11 +107,11 @@ func sectionOf(d verdict.Result, index int) section {
 // fused charts the evidence of all hypotheses against the alarm levels.
 func fused(verdicts []verdict.Verdict) *drawing {
 	c := verdict.Chart{
-		Title: "Evidence during the audit", Kind: verdict.Lines, X: "observations", Y: "log10 E",
+		Title: "Each hypothesis against the alarm levels", Kind: verdict.Lines, X: "observations", Y: "log10 E",
 		Levels: []verdict.Mark{
-			{Name: "notice, E = 20", Y: verdict.LevelNotice.Threshold()},
-			{Name: "warning, E = 100", Y: verdict.LevelWarning.Threshold()},
-			{Name: "quarantine, E = 1,000", Y: verdict.LevelQuarantine.Threshold()},
+			{Name: "notice 20", Y: verdict.LevelNotice.Threshold()},
+			{Name: "warning 100", Y: verdict.LevelWarning.Threshold()},
+			{Name: "quarantine 1,000", Y: verdict.LevelQuarantine.Threshold()},
 		},
 	}
 	for _, v := range verdicts {

@@ -29,8 +29,11 @@ type Progress struct {
 // (100) and quarantine (1,000).
 func ProgressLine(p Progress) string {
 	width := max(cmp.Or(p.Width, 80), 20) - 1
-	head := fmt.Sprintf("%s  %d/%d checks  %s queries  %s  %s", shown(p.Detector, 24), p.Done, p.Total,
-		count(p.Queries), amount(p.Cost), clock(p.Elapsed))
+	cost := amount(p.Cost)
+	if p.Cost < 0 {
+		cost = "cost " + cost
+	}
+	head := fmt.Sprintf("%s  %d/%d checks  %s queries  %s  %s", shown(p.Detector, 24), p.Done, p.Total, count(p.Queries), cost, clock(p.Elapsed))
 	line := head + nulls(p.LogE, bar)
 	if utf8.RuneCountInString(line) > width {
 		line = head + nulls(p.LogE, figure)

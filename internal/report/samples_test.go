@@ -62,7 +62,9 @@ func detector(r *verdict.Report, id verdict.ID) *verdict.Result {
 	return &r.Detectors[slices.IndexFunc(r.Detectors, func(d verdict.Result) bool { return d.ID == id })]
 }
 
-func on(r *verdict.Report, n verdict.Null) *verdict.Verdict { return &r.Verdicts[slices.Index(verdict.Nulls, n)] }
+func on(r *verdict.Report, n verdict.Null) *verdict.Verdict {
+	return &r.Verdicts[slices.Index(verdict.Nulls, n)]
+}
 
 // ran makes a detector one that ran.
 func ran(r *verdict.Report, id verdict.ID, queries int, cost int64) *verdict.Result {

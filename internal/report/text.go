@@ -32,6 +32,7 @@ func Text(w io.Writer, r *verdict.Report, width int, colour bool) error {
 	for _, line := range r.Footer {
 		t.text(0, line)
 	}
+	t.text(0, fmt.Sprintf("Decided %s. Protocol %s, sallyport %s.", date(r.Decided), r.Schema, r.Program))
 	_, err := w.Write(t.out.Bytes())
 	return err
 }
