@@ -97,7 +97,7 @@ type Cut string
 
 // The parts. The empty value is CutOldest.
 const (
-	CutOldest Cut = "oldest" // the first messages but system prompts; of the last message its beginning
+	CutOldest Cut = "oldest" // the beginning, but for system prompts
 	CutMiddle Cut = "middle" // of the longest message
 	CutTail   Cut = "tail"   // of the longest message
 )
@@ -142,7 +142,8 @@ type Forge struct {
 type Streaming struct {
 	Buffer bool          // fetch the whole answer, then chop it
 	Chunk  int           // bytes in a piece; 0 means 12
-	Gap    time.Duration // between pieces
+	Gap    time.Duration // before each piece
+	Jitter float64       // coefficient of variation of Gap, log-normal; 0 is a timer
 }
 
 // Failure is how a relay fails the requests From to To, the first being 1.
@@ -171,6 +172,7 @@ type Relay struct {
 	keys      map[string]int    // requests of each key
 	texts     map[string]bool   // normalised texts that came before
 	cache     map[string]stored // answers
+	cacheSize int
 	harvested []string
 }
 
@@ -276,7 +278,8 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer r.handled.Done()
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxRelayed))
 	if err != nil {
-		return // the client is gone, or sends too much
+		http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
+		return
 	}
 	x := &relayed{r: r, w: w, req: req, body: body, key: bearer(req)}
 	r.arrive(x)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 
 	"sallyport/internal/tokens"
 )
@@ -122,7 +123,10 @@ func (x *relayed) passWhole(resp *http.Response) {
 }
 
 func (x *relayed) deliver(r reply) {
-	send(x.req.Context(), x.w, Behaviour{Gap: x.r.cfg.Stream.Gap}, r)
+	s := x.r.cfg.Stream
+	random := source("stream", x.r.cfg.Seed, x.deed.Seq)
+	r.pace.step = func() time.Duration { return jittered(random, s.Gap, s.Jitter) }
+	send(x.req.Context(), x.w, Behaviour{}, r)
 }
 
 // revise rewrites the texts and the arguments of an answer, and returns what it says.

@@ -75,7 +75,7 @@ var presets = map[string]preset{
 	"R6":  {cfg: swap, forges: true, parameter: "100", set: wholeNumber(func(c *RelayConfig, n int64) { c.Divert.SpareFirst = int(n) })},
 	"R7":  {cfg: swap, forges: true, parameter: "500", set: wholeNumber(func(c *RelayConfig, n int64) { c.Divert.LongerThan = n })},
 	"R8":  {cfg: swap, forges: true},
-	"R9":  {cfg: RelayConfig{Divert: Divert{Share: 1}, Restyle: Plain}, forges: true},
+	"R9":  {cfg: RelayConfig{Divert: Divert{Share: 1}, Restyle: Plain, Stream: Streaming{Chunk: 5, Gap: 10 * time.Millisecond, Jitter: .6}}, forges: true},
 	"R10": {parameter: "temperature", set: one(map[string]func(*RelayConfig){
 		"temperature": func(c *RelayConfig) { c.Sampler.Temperature = 1.3 },
 		"topp":        func(c *RelayConfig) { c.Sampler.TopP = .8 },

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -85,6 +86,10 @@ func (r *Relay) arrive(x *relayed) {
 			x.chat = false // the backend shall say what is wrong with it
 		}
 	}
+	text := ""
+	if x.chat && r.cfg.Divert.Spare.Repeated {
+		text = normalise(x.text())
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.arrived++
@@ -98,13 +103,12 @@ func (r *Relay) arrive(x *relayed) {
 	}
 	r.keys[x.key]++
 	x.ofKey = r.keys[x.key]
-	if !x.chat {
+	if text == "" {
 		return
 	}
 	if len(r.texts) > 100_000 {
 		clear(r.texts)
 	}
-	text := normalise(x.text())
 	x.repeated = r.texts[text]
 	r.texts[text] = true
 }
@@ -288,14 +292,14 @@ func (x *relayed) truncate(p Prompting) {
 	case CutTail:
 		messages[longest] = messages[longest].set("content", appendJSON(nil, cut(turns[longest].text, drop, 1)))
 	default:
-		for i, t := range turns[:len(turns)-1] {
-			if drop >= len(t.text) && t.role != "system" && t.role != "developer" {
+		for i, t := range turns {
+			switch {
+			case drop <= 0 || t.role == "system" || t.role == "developer":
+			case drop >= len(t.text) && i < len(turns)-1:
 				gone[i], drop = true, drop-len(t.text)
+			default:
+				messages[i], drop = messages[i].set("content", appendJSON(nil, cut(t.text, drop, 0))), 0
 			}
-		}
-		last := len(turns) - 1
-		if len(gone) == 0 {
-			messages[last] = messages[last].set("content", appendJSON(nil, cut(turns[last].text, drop, 0)))
 		}
 	}
 	kept := list{}
@@ -329,12 +333,11 @@ func (o *members) UnmarshalJSON(b []byte) error {
 
 // generatedPrompt is a system prompt of n tokens, or a token or two more.
 func generatedPrompt(v *tokens.Vocabulary, n int64) string {
-	var t strings.Builder
-	t.WriteString("You are")
-	for i := 0; countText(v, t.String()) < n; i++ {
-		t.WriteString(" " + hiddenWords[i%len(hiddenWords)])
+	words := func(count int) string {
+		all := slices.Repeat(hiddenWords, count/len(hiddenWords)+1)
+		return "You are " + strings.Join(all[:count], " ")
 	}
-	return t.String()
+	return words(sort.Search(2*int(n), func(count int) bool { return countText(v, words(count)) >= n }))
 }
 
 var hiddenWords = strings.Fields("a helpful assistant of our service and you should answer in a short clear way with care for the user and their time . Keep the tone warm and " +

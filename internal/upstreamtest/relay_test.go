@@ -317,7 +317,7 @@ func TestRelayTruncates(t *testing.T) {
 			messages := message("user", text) + "," + message("user", "What is KEY-"+name+"?")
 			if cut == "oldest" {
 				messages = message("user", "KEY-first: one\n"+filler) + "," + message("assistant", "KEY-middle: two\n") + "," +
-					message("user", "KEY-last: three\n"+filler+"What is KEY-"+name+"?")
+					message("user", filler+"KEY-last: three\nWhat is KEY-"+name+"?")
 			}
 			a := g.post("", `{"model":"`+claimed+`","messages":[`+messages+`]}`)
 			got := content(decode(t, a.body))
@@ -555,6 +555,14 @@ func TestRelayFails(t *testing.T) {
 	g = newRig(t, cfg)
 	equal(t, "bad key where any will do", g.post("bad", body("hi", "")).StatusCode, 200)
 	equal(t, "deed", g.last().Is(TookWrongKey), true)
+}
+
+func TestRelayWithoutBackend(t *testing.T) {
+	g := newRig(t, RelayConfig{})
+	if err := g.main.Close(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "status", g.post("", body("hi", "")).StatusCode, http.StatusBadGateway)
 }
 
 // TestRelayBreaksOff passes on a stream that the backend cuts, as a cut one.
