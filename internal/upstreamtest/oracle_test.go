@@ -190,7 +190,7 @@ func TestOracleStyle(t *testing.T) {
 		s := start(t, Config{Oracle: o})
 		d := Distribution{}
 		for range 60 {
-			for _, w := range strings.Fields(normalise(content(ask(t, s, "Write an essay on gates and guards.", "")))) {
+			for w := range strings.FieldsSeq(normalise(content(ask(t, s, "Write an essay on gates and guards.", "")))) {
 				d[w]++
 			}
 		}

@@ -133,7 +133,7 @@ type Forge struct {
 	IDs         bool
 	Fingerprint string
 	Created     bool          // the relay's own clock
-	Headers     bool          // no header of the backend's but the content type
+	Bare        bool          // no header of the backend's but the content type, no member that OpenAI's answers lack
 	Jitter      time.Duration // up to this long before each answer, evenly distributed
 }
 
@@ -269,6 +269,7 @@ type relayed struct {
 	tamper   bool
 	whole    bool   // the answer is needed whole
 	id       string // forged
+	at       time.Time
 	deed     *Deed
 }
 
@@ -414,8 +415,8 @@ func (x *relayed) ask(cheap bool) (*http.Response, error) {
 	for _, name := range hopByHop {
 		out.Header.Del(name)
 	}
-	if x.chat && (x.whole || x.edits()) {
-		out.Header.Del("Accept-Encoding") // what is compressed cannot be edited
+	if c := c.Cache; x.chat && (x.whole || x.edits() || c.Exact || c.Normalised) {
+		out.Header.Del("Accept-Encoding") // what is compressed cannot be edited, nor given to everybody
 	}
 	if key != "" {
 		for _, name := range []string{"X-Api-Key", "X-Goog-Api-Key"} {

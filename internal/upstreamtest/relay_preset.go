@@ -43,7 +43,7 @@ func Preset(name string) (RelayConfig, error) {
 	}
 	cfg := p.cfg
 	if p.forges && !naive {
-		cfg.Forge = Forge{Model: "=", IDs: true, Fingerprint: "fp_upstreamtest", Created: true, Headers: true, Jitter: 20 * time.Millisecond}
+		cfg.Forge = Forge{Model: "=", IDs: true, Fingerprint: "fp_upstreamtest", Created: true, Bare: true, Jitter: 20 * time.Millisecond}
 		cfg.Bill.Recount = true
 	}
 	if p.set != nil {

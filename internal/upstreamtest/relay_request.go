@@ -80,6 +80,7 @@ func decodeInto[T any](r raw) (v T) {
 
 // arrive numbers a request and reads what it is.
 func (r *Relay) arrive(x *relayed) {
+	x.at = r.cfg.Now()
 	x.chat = x.req.Method == http.MethodPost && strings.HasSuffix(x.req.URL.Path, "/chat/completions")
 	if x.chat {
 		if x.asked = parseMembers(x.body); x.asked == nil || json.Unmarshal(x.body, &x.q) != nil {
@@ -171,7 +172,7 @@ func lastUser(turns []turn) string {
 func (x *relayed) open(d Divert) bool {
 	r := x.r
 	switch {
-	case d.Window > 0 && r.cfg.Now().Sub(r.started)/d.Window%2 == 0,
+	case d.Window > 0 && x.at.Sub(r.started)/d.Window%2 == 0,
 		d.WindowRequests > 0 && (x.deed.Seq-1)/d.WindowRequests%2 == 0,
 		x.ofKey <= d.SpareFirst,
 		d.LongerThan > 0 && countTurns(nil, x.turns()) <= d.LongerThan:

@@ -478,6 +478,8 @@ func TestRelayForges(t *testing.T) {
 	equal(t, "ids used again", ids[id], false)
 	equal(t, "the backend's headers", a.Header.Get("X-Request-Id"), "")
 	equal(t, "jittered", g.last().Is(Jittered), true)
+	g.cheap.Next(Behaviour{Odd: true})
+	equal(t, "foreign member", g.chat("hi", "").has("x_unknown"), false)
 	v := g.chat("Echo exactly: お誕生日おめでとう", "")
 	equal(t, "recounted", v.num("usage.completion_tokens"), "8")
 	naive := newRig(t, named(t, "R1n")).chat("hi", "")
