@@ -15,7 +15,7 @@ import (
 	"sallyport/internal/tokens"
 )
 
-// Oracle is a model with chosen properties, which a Server plays when it is
+// Oracle is a model with chosen properties (see the package comment), which a Server plays when it is
 // Config.Oracle. It must not be changed while a Server does. The zero value
 // answers at once and counts tokens as CountTokens does.
 //
@@ -42,7 +42,8 @@ type Oracle struct {
 	Jitter float64       // coefficient of variation of both, log-normal
 }
 
-// Cell is what a model answers to the questions that match.
+// Cell is what a model answers to the questions that match. Its JSON form is
+// {"Question": "REGULAR EXPRESSION", "Answers": {"ANSWER": WEIGHT}}.
 type Cell struct {
 	Question *regexp.Regexp // matched against the normalised question
 	Answers  Distribution
@@ -99,11 +100,11 @@ func (x *exchange) sample() *fault {
 // draw is the source of the i-th answer to a request.
 func (x *exchange) draw(p *prompt, i int) *rand.Rand {
 	o, d := x.s.cfg.Oracle, &x.drawn
-	switch text := normalise(p.text.String()); {
+	switch {
 	case d.o.temperature() == 0:
-		return source(o.Seed, o.Family, "greedy", text)
+		return source(o.Seed, o.Family, "greedy", normalise(p.text.String()))
 	case d.o.Seed != nil:
-		return source(o.Seed, o.Family, *d.o.Seed, i, text)
+		return source(o.Seed, o.Family, *d.o.Seed, i, normalise(p.text.String()))
 	}
 	return source(o.Seed, o.Family, d.number, i)
 }
@@ -145,11 +146,24 @@ func (x *exchange) say(p *prompt, a Answer) Answer {
 			a.Text, a.Stop, a.Sequence = before, StopSequence, s
 		}
 	}
-	if parts := x.pieces(a.Text, 0); p.max > 0 && int64(len(parts)) > p.max {
-		a.Text, a.Stop, a.Sequence = strings.Join(parts[:p.max], ""), StopLength, ""
+	a.Completion = x.count(a.Text)
+	if p.max > 0 && a.Completion > p.max {
+		a.Text, a.Stop, a.Sequence, a.Completion = o.first(a.Text, p.max), StopLength, "", p.max
 	}
-	a.Completion = x.count(a.Text) + reasoning
+	a.Completion += reasoning
 	return a
+}
+
+// first is what the first n tokens of a text say, whole characters only.
+func (o *Oracle) first(text string, n int64) string {
+	if o.Tokens == nil {
+		return truncate(text, int(4*n))
+	}
+	parts, err := o.Tokens.Split(text)
+	if err != nil {
+		return truncate(text, int(4*n))
+	}
+	return truncate(text, len(strings.Join(parts[:min(n, int64(len(parts)))], "")))
 }
 
 // compose is the text of an answer: what the client made the model say, else what
@@ -171,7 +185,7 @@ func (x *exchange) compose(p *prompt, digest string) string {
 			return x.solve(right, wrong, p.last)
 		}
 	}
-	if question := normalise(p.last); isQuestion(p, question) {
+	if question := normalise(p.last); o.known(question) != nil || isQuestion(p, question) {
 		d.odds = x.s.cell(p.system(), question).at(d.o.temperature(), d.o.TopP)
 		return d.odds.draw(d.random)
 	}

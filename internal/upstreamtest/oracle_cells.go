@@ -102,14 +102,8 @@ func (d Distribution) draw(r *rand.Rand) string {
 // prompt, which may be empty: the truth that a detector estimates.
 func (o *Oracle) Cell(system, question string) Distribution {
 	question = normalise(question)
-	var d Distribution
-	for _, c := range o.Cells {
-		if c.Question.MatchString(question) {
-			d = c.Answers.scaled()
-			break
-		}
-	}
-	if d == nil {
+	d := o.known(question).scaled()
+	if len(d) == 0 {
 		words := alphabet(question)
 		bits := o.Entropy
 		if bits == 0 {
@@ -121,6 +115,16 @@ func (o *Oracle) Cell(system, question string) Distribution {
 		d = moved(d, o.SystemTV, normalise(system), question)
 	}
 	return d
+}
+
+// known is the table for a normalised question, nil when there is none.
+func (o *Oracle) known(question string) Distribution {
+	for _, c := range o.Cells {
+		if c.Question.MatchString(question) {
+			return c.Answers
+		}
+	}
+	return nil
 }
 
 // spread gives words probabilities that fall geometrically, in an order that the

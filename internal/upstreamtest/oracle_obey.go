@@ -6,11 +6,14 @@ import (
 	"strings"
 )
 
+// copying are the words that ask for a copy; "exactly one word: ..." does not.
+const copying = `verbatim|word for word|copy|repeat|echo|exactly (?:this|the following|what|as)`
+
 var (
 	codeWord   = regexp.MustCompile(`(?i)\bcode ?word is:? *["'` + "`" + `]?([^\s"'` + "`" + `]+)`)
 	wantsCode  = regexp.MustCompile(`(?i)\bcode ?word\b`)
-	wantsCopy  = regexp.MustCompile(`(?i)\b(verbatim|exactly|copy|repeat|echo|word for word)\b`)
-	wantsNext  = regexp.MustCompile(`(?is)\b(?:verbatim|exactly|copy|repeat|echo|word for word)\b[^:\n]*:\s*(\S.*)$`)
+	wantsCopy  = regexp.MustCompile(`(?i)\b(?:` + copying + `)\b`)
+	wantsNext  = regexp.MustCompile(`(?is)\b(?:` + copying + `)\b[^:\n]*:\s*(\S.*)$`)
 	markerLine = regexp.MustCompile(`^\s*(?:[^\pL\pN\s]{3,}|[^\pL\pN\s]*\s*(?:BEGIN|START|END)\b.{0,40})\s*$`)
 	fact       = regexp.MustCompile(`(?m)^\W*(KEY-[\w-]*\w)\s*[:=]\s*(\S.*?)\s*$`)
 	factName   = regexp.MustCompile(`KEY-[\w-]*\w`)

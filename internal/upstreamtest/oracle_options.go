@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -228,20 +229,22 @@ func (x *exchange) pace() pace {
 		return pace{}
 	}
 	random := source(o.Seed, "pace", d.number)
-	// jittered is log-normal with the mean given and the coefficient of variation Jitter.
-	jittered := func(mean float64) time.Duration {
-		sigma := math.Sqrt(math.Log(1 + o.Jitter*o.Jitter))
-		return time.Duration(mean * math.Exp(sigma*random.NormFloat64()-sigma*sigma/2))
-	}
-	p := pace{first: jittered(float64(o.First)), tokens: d.generated}
+	p := pace{first: jittered(random, o.First, o.Jitter), tokens: d.generated}
 	if o.Rate > 0 {
-		p.step = func() time.Duration { return jittered(float64(time.Second) / o.Rate) }
+		p.step = func() time.Duration { return jittered(random, time.Duration(float64(time.Second)/o.Rate), o.Jitter) }
 		for range x.b.Reasoning { // hidden tokens take their time before the first that is seen
 			p.first += p.step()
 		}
 		p.tokens = max(p.tokens-x.b.Reasoning, 0)
 	}
 	return p
+}
+
+// jittered draws from the log-normal distribution of a mean and a coefficient of
+// variation.
+func jittered(r *rand.Rand, mean time.Duration, cv float64) time.Duration {
+	sigma := math.Sqrt(math.Log(1 + cv*cv))
+	return time.Duration(float64(mean) * math.Exp(sigma*r.NormFloat64()-sigma*sigma/2))
 }
 
 func (p pace) gap() time.Duration {

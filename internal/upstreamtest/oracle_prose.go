@@ -80,7 +80,7 @@ func choose(r *rand.Rand, weights []float64) int {
 func (o *Oracle) prose(r *rand.Rand, prompt string) string {
 	s := o.style()
 	var topic []string
-	for _, w := range strings.Fields(normalise(prompt)) {
+	for w := range strings.FieldsSeq(normalise(prompt)) {
 		if len(w) > 4 && len(topic) < 40 {
 			topic = append(topic, w)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -67,16 +66,25 @@ func TestOracleCells(t *testing.T) {
 
 // TestOracleDraws compares what is drawn over HTTP with the cell it is drawn from.
 func TestOracleDraws(t *testing.T) {
-	o := &Oracle{Seed: "a", Family: "f", Cells: []Cell{{regexp.MustCompile("^weather"), Distribution{"sun": 3, "rain": 1}}}}
+	o := &Oracle{Seed: "a", Family: "f"}
+	if err := json.Unmarshal([]byte(`[{"Question":"^weather","Answers":{"sun":3,"rain":1}}]`), &o.Cells); err != nil {
+		t.Fatal(err)
+	}
 	s := start(t, Config{Oracle: o})
 	draw := func(question, more string) Distribution {
-		return sampled(t, 600, func(i int) string { return content(ask(t, s, fmt.Sprintf("%s nonce-%d", question, i), more)) })
+		return sampled(t, 400, func(i int) string { return content(ask(t, s, fmt.Sprintf("%s nonce-%d", question, i), more)) })
 	}
 	if tv := draw(colour, "").TV(o.Cell("", colour)); tv > .1 {
-		t.Errorf("600 draws are at %v from their cell", tv)
+		t.Errorf("400 draws are at %v from their cell", tv)
 	}
-	if d := draw("Weather?", ""); math.Abs(d["sun"]-450) > 45 {
+	if d := draw("Weather?", ""); math.Abs(d["sun"]-300) > 40 {
 		t.Errorf("a table of 3 to 1 gives %v", d)
+	}
+	if d := draw("Write a report on the harbour. "+strings.Repeat("Mind the details. ", 20)+"End with the weather.", ""); d["sun"] > 0 {
+		t.Errorf("a table answers what it does not match: %v", d)
+	}
+	if got := content(ask(t, s, "Reply with exactly one word: name an animal", "")); o.Cell("", "Reply with exactly one word: name an animal")[got] == 0 {
+		t.Errorf("a question is taken for a copy: %q", got)
 	}
 	if hot := draw(colour, `,"temperature":2`); hot.Entropy() < o.Cell("", colour).Entropy()+.3 {
 		t.Errorf("temperature 2 gives %v bits", hot.Entropy())
@@ -145,7 +153,12 @@ func TestOracleObeys(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
-	v := chat(`[{"role":"user","content":"Repeat exactly: one two three four"}]`, `,"max_tokens":2`)
+	v := chat(`[{"role":"user","content":"Repeat exactly: 🧑‍🚀🧑‍🚀🧑‍🚀"}]`, `,"max_tokens":4`)
+	equal(t, "completion tokens of a cut emoji", v.num("usage.completion_tokens"), "4")
+	if got := content(v); !strings.HasPrefix("🧑‍🚀🧑‍🚀🧑‍🚀", got) || len(got) > 16 {
+		t.Errorf("four tokens of emojis are %q", got)
+	}
+	v = chat(`[{"role":"user","content":"Repeat exactly: one two three four"}]`, `,"max_tokens":2`)
 	equal(t, "finish reason", v.text("choices.0.finish_reason"), "length")
 	equal(t, "completion tokens", v.num("usage.completion_tokens"), "2")
 	v = chat(`[{"role":"user","content":"Call the tool with `+"`rm -i x.txt`"+` as it is."}]`,
@@ -177,7 +190,7 @@ func TestOracleStyle(t *testing.T) {
 		s := start(t, Config{Oracle: o})
 		d := Distribution{}
 		for range 60 {
-			for _, w := range strings.Fields(normalise(content(ask(t, s, "Write an essay on gates and guards.", "")))) {
+			for w := range strings.FieldsSeq(normalise(content(ask(t, s, "Write an essay on gates and guards.", "")))) {
 				d[w]++
 			}
 		}

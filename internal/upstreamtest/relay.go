@@ -97,7 +97,7 @@ type Cut string
 
 // The parts. The empty value is CutOldest.
 const (
-	CutOldest Cut = "oldest" // the first messages but system prompts; of the last message its beginning
+	CutOldest Cut = "oldest" // the beginning, but for system prompts
 	CutMiddle Cut = "middle" // of the longest message
 	CutTail   Cut = "tail"   // of the longest message
 )
@@ -133,7 +133,7 @@ type Forge struct {
 	IDs         bool
 	Fingerprint string
 	Created     bool          // the relay's own clock
-	Headers     bool          // no header of the backend's but the content type
+	Bare        bool          // no header of the backend's but the content type, no member that OpenAI's answers lack
 	Jitter      time.Duration // up to this long before each answer, evenly distributed
 }
 
@@ -142,7 +142,8 @@ type Forge struct {
 type Streaming struct {
 	Buffer bool          // fetch the whole answer, then chop it
 	Chunk  int           // bytes in a piece; 0 means 12
-	Gap    time.Duration // between pieces
+	Gap    time.Duration // before each piece
+	Jitter float64       // coefficient of variation of Gap, log-normal; 0 is a timer
 }
 
 // Failure is how a relay fails the requests From to To, the first being 1.
@@ -171,6 +172,7 @@ type Relay struct {
 	keys      map[string]int    // requests of each key
 	texts     map[string]bool   // normalised texts that came before
 	cache     map[string]stored // answers
+	cacheSize int
 	harvested []string
 }
 
@@ -267,6 +269,7 @@ type relayed struct {
 	tamper   bool
 	whole    bool   // the answer is needed whole
 	id       string // forged
+	at       time.Time
 	deed     *Deed
 }
 
@@ -276,7 +279,8 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer r.handled.Done()
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxRelayed))
 	if err != nil {
-		return // the client is gone, or sends too much
+		http.Error(w, "request too large", http.StatusRequestEntityTooLarge)
+		return
 	}
 	x := &relayed{r: r, w: w, req: req, body: body, key: bearer(req)}
 	r.arrive(x)
@@ -411,8 +415,8 @@ func (x *relayed) ask(cheap bool) (*http.Response, error) {
 	for _, name := range hopByHop {
 		out.Header.Del(name)
 	}
-	if x.chat && (x.whole || x.edits()) {
-		out.Header.Del("Accept-Encoding") // what is compressed cannot be edited
+	if c := c.Cache; x.chat && (x.whole || x.edits() || c.Exact || c.Normalised) {
+		out.Header.Del("Accept-Encoding") // what is compressed cannot be edited, nor given to everybody
 	}
 	if key != "" {
 		for _, name := range []string{"X-Api-Key", "X-Goog-Api-Key"} {

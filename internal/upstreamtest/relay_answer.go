@@ -9,7 +9,9 @@ import (
 	"math"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	"sallyport/internal/tokens"
 )
@@ -21,7 +23,7 @@ func (x *relayed) edits() bool { return x.r.cfg.Forge != Forge{} || x.r.cfg.Bill
 func (x *relayed) headers(from http.Header) http.Header {
 	h := from.Clone()
 	h.Del("Content-Length") // the body changes
-	if x.r.cfg.Forge.Headers {
+	if x.r.cfg.Forge.Bare {
 		h = http.Header{"Content-Type": from["Content-Type"]}
 	}
 	return h
@@ -122,7 +124,10 @@ func (x *relayed) passWhole(resp *http.Response) {
 }
 
 func (x *relayed) deliver(r reply) {
-	send(x.req.Context(), x.w, Behaviour{Gap: x.r.cfg.Stream.Gap}, r)
+	s := x.r.cfg.Stream
+	random := source("stream", x.r.cfg.Seed, x.deed.Seq)
+	r.pace.step = func() time.Duration { return jittered(random, s.Gap, s.Jitter) }
+	send(x.req.Context(), x.w, Behaviour{}, r)
 }
 
 // revise rewrites the texts and the arguments of an answer, and returns what it says.
@@ -212,6 +217,13 @@ func (x *relayed) forge(o members) members {
 	default:
 		set("model", f.Model)
 	}
+	if f.Bare {
+		kept := slices.DeleteFunc(slices.Clone(o), func(m field) bool { return !slices.Contains(answerMembers, m.name) })
+		if len(kept) < len(o) {
+			x.did(Forged)
+		}
+		o = kept
+	}
 	if f.IDs {
 		if x.id == "" {
 			x.id = x.r.newID()
@@ -225,10 +237,13 @@ func (x *relayed) forge(o members) members {
 		set("system_fingerprint", f.Fingerprint)
 	}
 	if f.Created {
-		set("created", x.r.cfg.Now().Unix())
+		set("created", x.at.Unix())
 	}
 	return o
 }
+
+// answerMembers are those of OpenAI's answers and chunks.
+var answerMembers = strings.Fields("id object created model choices usage service_tier system_fingerprint obfuscation error")
 
 // newID is an id such as OpenAI's.
 func (r *Relay) newID() string {
@@ -314,7 +329,7 @@ func (x *relayed) spoofed() *http.Response {
 	text := x.spoof.Answers.draw(x.r.random)
 	x.r.mu.Unlock()
 	prompt, completion := countTurns(nil, x.turns()), CountTokens(text)
-	body := obj("id", x.r.newID(), "object", "chat.completion", "created", x.r.cfg.Now().Unix(), "model", x.q.Model,
+	body := obj("id", x.r.newID(), "object", "chat.completion", "created", x.at.Unix(), "model", x.q.Model,
 		"choices", list{obj("index", 0, "message", obj("role", "assistant", "content", text, "refusal", nil), "logprobs", nil, "finish_reason", "stop")},
 		"usage", openAIUsage(Behaviour{}, Answer{Prompt: prompt, Completion: completion}, "prompt", "completion"))
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body))}

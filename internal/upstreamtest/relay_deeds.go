@@ -124,14 +124,15 @@ type stored struct {
 	body   []byte
 }
 
-// maxCached bounds the entries of the cache.
-const maxCached = 10_000
+// maxCached bounds the bytes in the cache.
+const maxCached = 256 << 20
 
 func (r *Relay) keep(at string, s stored) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.cache) >= maxCached {
+	if r.cacheSize += len(at) + len(s.body); r.cacheSize > maxCached {
 		clear(r.cache)
+		r.cacheSize = len(at) + len(s.body)
 	}
 	r.cache[at] = s
 }

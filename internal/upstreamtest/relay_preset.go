@@ -43,7 +43,7 @@ func Preset(name string) (RelayConfig, error) {
 	}
 	cfg := p.cfg
 	if p.forges && !naive {
-		cfg.Forge = Forge{Model: "=", IDs: true, Fingerprint: "fp_upstreamtest", Created: true, Headers: true, Jitter: 20 * time.Millisecond}
+		cfg.Forge = Forge{Model: "=", IDs: true, Fingerprint: "fp_upstreamtest", Created: true, Bare: true, Jitter: 20 * time.Millisecond}
 		cfg.Bill.Recount = true
 	}
 	if p.set != nil {
@@ -75,7 +75,7 @@ var presets = map[string]preset{
 	"R6":  {cfg: swap, forges: true, parameter: "100", set: wholeNumber(func(c *RelayConfig, n int64) { c.Divert.SpareFirst = int(n) })},
 	"R7":  {cfg: swap, forges: true, parameter: "500", set: wholeNumber(func(c *RelayConfig, n int64) { c.Divert.LongerThan = n })},
 	"R8":  {cfg: swap, forges: true},
-	"R9":  {cfg: RelayConfig{Divert: Divert{Share: 1}, Restyle: Plain}, forges: true},
+	"R9":  {cfg: RelayConfig{Divert: Divert{Share: 1}, Restyle: Plain, Stream: Streaming{Chunk: 5, Gap: 10 * time.Millisecond, Jitter: .6}}, forges: true},
 	"R10": {parameter: "temperature", set: one(map[string]func(*RelayConfig){
 		"temperature": func(c *RelayConfig) { c.Sampler.Temperature = 1.3 },
 		"topp":        func(c *RelayConfig) { c.Sampler.TopP = .8 },

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -79,11 +80,16 @@ func decodeInto[T any](r raw) (v T) {
 
 // arrive numbers a request and reads what it is.
 func (r *Relay) arrive(x *relayed) {
+	x.at = r.cfg.Now()
 	x.chat = x.req.Method == http.MethodPost && strings.HasSuffix(x.req.URL.Path, "/chat/completions")
 	if x.chat {
 		if x.asked = parseMembers(x.body); x.asked == nil || json.Unmarshal(x.body, &x.q) != nil {
 			x.chat = false // the backend shall say what is wrong with it
 		}
+	}
+	text := ""
+	if x.chat && r.cfg.Divert.Spare.Repeated {
+		text = normalise(x.text())
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -98,13 +104,12 @@ func (r *Relay) arrive(x *relayed) {
 	}
 	r.keys[x.key]++
 	x.ofKey = r.keys[x.key]
-	if !x.chat {
+	if text == "" {
 		return
 	}
 	if len(r.texts) > 100_000 {
 		clear(r.texts)
 	}
-	text := normalise(x.text())
 	x.repeated = r.texts[text]
 	r.texts[text] = true
 }
@@ -167,7 +172,7 @@ func lastUser(turns []turn) string {
 func (x *relayed) open(d Divert) bool {
 	r := x.r
 	switch {
-	case d.Window > 0 && r.cfg.Now().Sub(r.started)/d.Window%2 == 0,
+	case d.Window > 0 && x.at.Sub(r.started)/d.Window%2 == 0,
 		d.WindowRequests > 0 && (x.deed.Seq-1)/d.WindowRequests%2 == 0,
 		x.ofKey <= d.SpareFirst,
 		d.LongerThan > 0 && countTurns(nil, x.turns()) <= d.LongerThan:
@@ -288,14 +293,14 @@ func (x *relayed) truncate(p Prompting) {
 	case CutTail:
 		messages[longest] = messages[longest].set("content", appendJSON(nil, cut(turns[longest].text, drop, 1)))
 	default:
-		for i, t := range turns[:len(turns)-1] {
-			if drop >= len(t.text) && t.role != "system" && t.role != "developer" {
+		for i, t := range turns {
+			switch {
+			case drop <= 0 || t.role == "system" || t.role == "developer":
+			case drop >= len(t.text) && i < len(turns)-1:
 				gone[i], drop = true, drop-len(t.text)
+			default:
+				messages[i], drop = messages[i].set("content", appendJSON(nil, cut(t.text, drop, 0))), 0
 			}
-		}
-		last := len(turns) - 1
-		if len(gone) == 0 {
-			messages[last] = messages[last].set("content", appendJSON(nil, cut(turns[last].text, drop, 0)))
 		}
 	}
 	kept := list{}
@@ -329,12 +334,11 @@ func (o *members) UnmarshalJSON(b []byte) error {
 
 // generatedPrompt is a system prompt of n tokens, or a token or two more.
 func generatedPrompt(v *tokens.Vocabulary, n int64) string {
-	var t strings.Builder
-	t.WriteString("You are")
-	for i := 0; countText(v, t.String()) < n; i++ {
-		t.WriteString(" " + hiddenWords[i%len(hiddenWords)])
+	words := func(count int) string {
+		all := slices.Repeat(hiddenWords, count/len(hiddenWords)+1)
+		return "You are " + strings.Join(all[:count], " ")
 	}
-	return t.String()
+	return words(sort.Search(2*int(n), func(count int) bool { return countText(v, words(count)) >= n }))
 }
 
 var hiddenWords = strings.Fields("a helpful assistant of our service and you should answer in a short clear way with care for the user and their time . Keep the tone warm and " +

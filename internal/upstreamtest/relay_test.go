@@ -317,7 +317,7 @@ func TestRelayTruncates(t *testing.T) {
 			messages := message("user", text) + "," + message("user", "What is KEY-"+name+"?")
 			if cut == "oldest" {
 				messages = message("user", "KEY-first: one\n"+filler) + "," + message("assistant", "KEY-middle: two\n") + "," +
-					message("user", "KEY-last: three\n"+filler+"What is KEY-"+name+"?")
+					message("user", filler+"KEY-last: three\nWhat is KEY-"+name+"?")
 			}
 			a := g.post("", `{"model":"`+claimed+`","messages":[`+messages+`]}`)
 			got := content(decode(t, a.body))
@@ -478,6 +478,8 @@ func TestRelayForges(t *testing.T) {
 	equal(t, "ids used again", ids[id], false)
 	equal(t, "the backend's headers", a.Header.Get("X-Request-Id"), "")
 	equal(t, "jittered", g.last().Is(Jittered), true)
+	g.cheap.Next(Behaviour{Odd: true})
+	equal(t, "foreign member", g.chat("hi", "").has("x_unknown"), false)
 	v := g.chat("Echo exactly: お誕生日おめでとう", "")
 	equal(t, "recounted", v.num("usage.completion_tokens"), "8")
 	naive := newRig(t, named(t, "R1n")).chat("hi", "")
@@ -555,6 +557,14 @@ func TestRelayFails(t *testing.T) {
 	g = newRig(t, cfg)
 	equal(t, "bad key where any will do", g.post("bad", body("hi", "")).StatusCode, 200)
 	equal(t, "deed", g.last().Is(TookWrongKey), true)
+}
+
+func TestRelayWithoutBackend(t *testing.T) {
+	g := newRig(t, RelayConfig{})
+	if err := g.main.Close(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "status", g.post("", body("hi", "")).StatusCode, http.StatusBadGateway)
 }
 
 // TestRelayBreaksOff passes on a stream that the backend cuts, as a cut one.
