@@ -179,6 +179,27 @@ func (a *Attempt) Append(b []byte) []byte {
 }
 
 // Append appends the canonical encoding.
+func (c *Count) Append(b []byte) []byte {
+	o := begin(b)
+	o.integer("at", c.Arrived)
+	o.integer("claimed", c.Claimed)
+	o.integer("counted", c.Tokens)
+	o.text("k", string(KindCount))
+	o.text("key", c.Key)
+	o.text("model", c.Model)
+	o.text("project", c.Project)
+	o.text("rid", c.RID)
+	o.text("salt", c.Salt)
+	o.integer("ts", c.TS)
+	o.text("umodel", c.Target)
+	o.text("up", c.Upstream)
+	o.integer("v", version)
+	o.text("vocab", c.Vocabulary)
+	o.text("why", c.Why)
+	return o.end()
+}
+
+// Append appends the canonical encoding.
 func (s *Start) Append(b []byte) []byte {
 	o := begin(b)
 	o.text("cfg", s.Config)
