@@ -50,7 +50,7 @@ type Exchange struct {
 	Claimed   *Counts  `json:"tok"`     // what the upstream claims, when possible
 	Verbatim  string   `json:"claim"`   // the claim as it came
 	Implaus   string   `json:"uwhy"`    // why the claim is implausible
-	Counted   string   `json:"counted"` // our own count; "not sampled"
+	Counted   string   `json:"counted"` // whether our own count follows as a record: "sampled", "not sampled"
 	Money     string   `json:"mstat"`   // Money status, see ledger
 	Amount    int64    `json:"nano"`    // nano-USD, when Money says it is known
 	Card      string   `json:"card"`    // price card id

@@ -57,13 +57,26 @@ func (t *Tx) AddCounts(ctx context.Context, counts []Count) error {
 	})
 }
 
+// selectCount reads the columns in the order of countColumns.
+var selectCount = `SELECT ` + strings.Join(countColumns, ", ") + ` FROM token_count`
+
+func scanCount(rows *sql.Rows) (c Count, err error) {
+	err = rows.Scan(&c.Leaf, &c.RID, &c.TS, &c.Project, &c.Key, &c.Model, &c.Upstream, &c.Target, &c.Vocabulary,
+		&c.Claimed, &c.Counted, &c.Excess, &c.Why)
+	return c, err
+}
+
 // Counts reads up to limit counts from a leaf index on, in order of leaf.
 func (t *Tx) Counts(ctx context.Context, from int64, limit int) iter.Seq2[Count, error] {
-	return collect(ctx, t, func(rows *sql.Rows) (c Count, err error) {
-		err = rows.Scan(&c.Leaf, &c.RID, &c.TS, &c.Project, &c.Key, &c.Model, &c.Upstream, &c.Target, &c.Vocabulary,
-			&c.Claimed, &c.Counted, &c.Excess, &c.Why)
+	return collect(ctx, t, scanCount, selectCount+` WHERE leaf >= $1 ORDER BY leaf LIMIT $2`, from, limit)
+}
+
+// CountOf finds the count of an exchange, or ErrNotFound.
+func (t *Tx) CountOf(ctx context.Context, rid string) (Count, error) {
+	for c, err := range collect(ctx, t, scanCount, selectCount+` WHERE rid = $1`, rid) {
 		return c, err
-	}, `SELECT `+strings.Join(countColumns, ", ")+` FROM token_count WHERE leaf >= $1 ORDER BY leaf LIMIT $2`, from, limit)
+	}
+	return Count{}, fmt.Errorf("count of %q: %w", rid, ErrNotFound)
 }
 
 // CountSums sum up counts.

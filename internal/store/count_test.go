@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -39,6 +40,12 @@ func TestCounts(t *testing.T) {
 					return err
 				}
 				got = append(got, c)
+			}
+			if c, err := tx.CountOf(t.Context(), all[3].RID); err != nil || c != all[3].Storable() {
+				t.Errorf("%+v, %v", c, err)
+			}
+			if _, err := tx.CountOf(t.Context(), "other"); !errors.Is(err, store.ErrNotFound) {
+				t.Error(err)
 			}
 			if diff := cmp.Diff([]store.Count{all[1].Storable(), all[2].Storable()}, got); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)

@@ -19,4 +19,5 @@ CREATE TABLE token_count (
     excess     BIGINT,
     why        TEXT NOT NULL
 );
+CREATE UNIQUE INDEX token_count_rid ON token_count (rid);
 CREATE INDEX token_count_ts ON token_count (ts);

@@ -19,4 +19,5 @@ CREATE TABLE token_count (
     excess     INTEGER,
     why        TEXT NOT NULL
 ) STRICT;
+CREATE UNIQUE INDEX token_count_rid ON token_count (rid);
 CREATE INDEX token_count_ts ON token_count (ts);
