@@ -39,7 +39,7 @@ func usageCommand(f *flags) *cobra.Command {
 
 func usageTable(o output, by string, rows []console.UsageRow) {
 	var cells [][]string
-	open := int64(0)
+	open, compared := int64(0), false
 	for _, r := range rows {
 		name := r.Group
 		if name == "" {
@@ -55,13 +55,51 @@ func usageTable(o output, by string, rows []console.UsageRow) {
 		}
 		cells = append(cells, []string{
 			name, count(r.Requests), count(r.Refused), count(r.Errors), count(in), count(out), count(r.UnknownUsage), r.AmountUSD, count(r.Unpriced),
+			sampled(r.Counted), countedOf(r.Counted), excess(r.Counted),
 		})
 		open += r.UnknownUsage + r.Unpriced
+		compared = compared || r.Counted != nil && r.Counted.Excess != nil
 	}
-	o.table([]string{strings.ToUpper(by), ">REQUESTS", ">REFUSED", ">FAILED", ">TOKENS IN", ">TOKENS OUT", ">UNKNOWN", ">USD", ">UNPRICED"}, cells)
+	o.table([]string{strings.ToUpper(by), ">REQUESTS", ">REFUSED", ">FAILED", ">TOKENS IN", ">TOKENS OUT", ">UNKNOWN", ">USD", ">UNPRICED", ">SAMPLED", ">CLAIMED/COUNTED", "EXCESS (95 %)"}, cells)
+	if compared {
+		fmt.Fprintln(o.out, "EXCESS is how much more upstreams claim for the visible text of sampled answers than Sallyport counts,\nwith its interval of 95 %. A server that bills the token that ends an answer claims one more for each.")
+	}
 	if open > 0 {
 		fmt.Fprintln(o.out, "Sums hold only what is known: UNKNOWN counts requests without a usage, UNPRICED requests without an amount.")
 	}
+}
+
+// sampled is how many answers were sampled, and how many of them are not countable.
+func sampled(c *console.Counted) string {
+	switch {
+	case c == nil:
+		return "0"
+	case c.Countable < c.Sampled:
+		return fmt.Sprintf("%d, %d not countable", c.Sampled, c.Sampled-c.Countable)
+	}
+	return count(c.Sampled)
+}
+
+// countedOf shows the claim beside our own count of the same texts.
+func countedOf(c *console.Counted) string {
+	if c == nil || c.Countable == 0 {
+		return "-"
+	}
+	return count(c.Claimed) + "/" + count(c.Counted)
+}
+
+// excess shows by how much the claims exceed the counts.
+func excess(c *console.Counted) string {
+	switch {
+	case c == nil:
+		return "not sampled"
+	case c.Countable == 0:
+		return "not countable"
+	case c.Excess == nil:
+		return "answers too short"
+	}
+	e := c.Excess
+	return fmt.Sprintf("%+.1f %% (%+.1f to %+.1f)", 100*e.Mean, 100*e.Low, 100*e.High)
 }
 
 func count(n int64) string { return strconv.FormatInt(n, 10) }
@@ -330,8 +368,8 @@ func verified(ctx context.Context, f *flags, against []byte) (auditlog.Report, e
 }
 
 func tellReport(o output, r auditlog.Report) {
-	fmt.Fprintf(o.out, "log        %s\nvkey       %s\nchecked    %d leaves, %d hashes, %d ledger rows, %d checkpoints, %d remembered heads, %d price cards, %d sums\n",
-		visible(r.Origin), visible(r.VerifierKey), r.Leaves, r.Hashes, r.Entries, r.Checkpoints, r.Remembered, r.Cards, r.Rollups)
+	fmt.Fprintf(o.out, "log        %s\nvkey       %s\nchecked    %d leaves, %d hashes, %d ledger rows, %d counts, %d checkpoints, %d remembered heads, %d price cards, %d sums\n",
+		visible(r.Origin), visible(r.VerifierKey), r.Leaves, r.Hashes, r.Entries, r.Counts, r.Checkpoints, r.Remembered, r.Cards, r.Rollups)
 	fmt.Fprintf(o.out, "trust      %s\n", r.Trust)
 	if len(r.Findings) == 0 {
 		fmt.Fprintln(o.out, "result     no finding")

@@ -205,6 +205,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.task("credentials", func(ctx context.Context) error { a.auth.Run(ctx); return nil })
 	a.task("model lists", a.refreshCatalogs)
 	a.task("kept documents", a.keep.Run)
+	a.task("token counter", a.gateway.CountTokens)
 	return a, a.listen(ctx)
 }
 

@@ -15,7 +15,7 @@ import (
 func (a *App) verify(ctx context.Context, against []byte) (auditlog.Report, error) {
 	_ = a.auditLog.Follow(ctx) // an origin that it does not follow to becomes a finding
 	return auditlog.Verify(ctx, a.store, auditlog.VerifyOptions{
-		Entry: ledger.Entry, HeadsFile: a.folder.Path(headsFile), Against: against, VKey: a.auditLog.VerifierKey(),
+		Entry: ledger.Entry, Count: ledger.Count, HeadsFile: a.folder.Path(headsFile), Against: against, VKey: a.auditLog.VerifierKey(),
 	})
 }
 
@@ -41,7 +41,7 @@ func Verify(ctx context.Context, opts Options, against []byte) (report auditlog.
 	}
 	vkey, keyErr := a.ownVerifierKey(ctx)
 	return auditlog.Verify(ctx, a.store, auditlog.VerifyOptions{
-		Entry: ledger.Entry, HeadsFile: a.folder.Path(headsFile), Against: against,
+		Entry: ledger.Entry, Count: ledger.Count, HeadsFile: a.folder.Path(headsFile), Against: against,
 		VKey: vkey, KeyError: keyErr, Moved: a.folder.Moved,
 	})
 }

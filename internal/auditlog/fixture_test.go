@@ -132,6 +132,19 @@ func (f *fixture) add(n int) {
 	f.append(rs...)
 }
 
+// count is our own count of exchange n; of every other one the answer is not countable.
+func count(n int) record.Record {
+	x := outcome(n)
+	c := &record.Count{
+		TS: x.End + 1, RID: x.RID, Arrived: x.TS, Key: x.Key, Project: x.Project, Model: x.Model, Upstream: x.Upstream, Target: x.Target,
+		Salt: salt(n + 1<<20), Why: "no vocabulary",
+	}
+	if n%2 == 0 {
+		c.Vocabulary, c.Why, c.Claimed, c.Tokens = "o200k_base", "", 110, 100
+	}
+	return record.Record{Kind: record.KindCount, Count: c}
+}
+
 // append projects records.
 func (f *fixture) append(rs ...record.Record) {
 	f.t.Helper()
@@ -175,7 +188,13 @@ func project(t *testing.T, db *store.DB, log *auditlog.Log, rs ...record.Record)
 			return err
 		}
 		var cards []store.Card
+		var counts []store.Count
 		for i := range rs {
+			if rs[i].Count != nil {
+				c := ledger.Count(rs[i].Count)
+				c.Leaf = leaves[i].Index
+				counts = append(counts, c)
+			}
 			if rs[i].Card != nil {
 				cards = append(cards, store.CardOf(rs[i].Card, leaves[i].Index))
 			}
@@ -183,7 +202,7 @@ func project(t *testing.T, db *store.DB, log *auditlog.Log, rs ...record.Record)
 		for i, place := range places {
 			entries[i].Leaf = leaves[place].Index
 		}
-		for _, err := range []error{tx.AddEntries(ctx, entries), tx.AddCards(ctx, cards), tx.AddRollups(ctx, rollups)} {
+		for _, err := range []error{tx.AddEntries(ctx, entries), tx.AddCards(ctx, cards), tx.AddCounts(ctx, counts), tx.AddRollups(ctx, rollups)} {
 			if err != nil {
 				return err
 			}
@@ -217,7 +236,7 @@ func (f *fixture) fill(n, each int) {
 
 // options are those of an operator who knows the log.
 func (f *fixture) options() auditlog.VerifyOptions {
-	return auditlog.VerifyOptions{Entry: ledger.Entry, HeadsFile: f.heads, VKey: f.log.VerifierKey()}
+	return auditlog.VerifyOptions{Entry: ledger.Entry, Count: ledger.Count, HeadsFile: f.heads, VKey: f.log.VerifierKey()}
 }
 
 // verify verifies with options.

@@ -53,6 +53,8 @@ func NewLeaf(r *record.Record, raw, row []byte) (store.Leaf, error) {
 	switch {
 	case r.Exchange != nil:
 		l.RID, l.TS = r.Exchange.RID, r.Exchange.TS
+	case r.Count != nil:
+		l.RID, l.TS = r.Count.RID, r.Count.TS
 	case r.Admin != nil:
 		l.RID, l.TS = r.Admin.ID, r.Admin.TS
 	case r.Card != nil:
@@ -68,7 +70,7 @@ func NewLeaf(r *record.Record, raw, row []byte) (store.Leaf, error) {
 // isLeaf reports whether records of the kind become leaves.
 func isLeaf(k record.Kind) bool {
 	switch k {
-	case record.KindStart, record.KindRefused, record.KindOutcome, record.KindAdmin, record.KindCard, record.KindStrangers:
+	case record.KindStart, record.KindRefused, record.KindOutcome, record.KindCount, record.KindAdmin, record.KindCard, record.KindStrangers:
 		return true
 	}
 	return false
@@ -78,6 +80,8 @@ func appendLeaf(b []byte, r *record.Record, raw, row []byte) ([]byte, error) {
 	switch r.Kind {
 	case record.KindOutcome, record.KindRefused:
 		return appendExchange(b, r.Kind, r.Exchange, raw, row)
+	case record.KindCount:
+		return appendOther(b, raw, r.Count.Salt, other{kind: r.Kind, rid: r.Count.RID, ts: r.Count.TS})
 	case record.KindAdmin:
 		return appendOther(b, raw, r.Admin.Salt, other{act: r.Admin.Act, kind: r.Kind, rid: r.Admin.ID, ts: r.Admin.TS})
 	case record.KindCard:

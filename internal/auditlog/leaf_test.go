@@ -61,6 +61,10 @@ func TestLeafText(t *testing.T) {
 			record.Record{Kind: record.KindStart, Start: &record.Start{TS: 5, ID: "s1", Journal: "j", Version: "1", Config: "cfg", Salt: salt(1)}},
 			`{COMMITMENTS,"cfg":"cfg","k":"start","rid":"s1","ts":5,"v":1}`,
 		},
+		record.KindCount: {
+			record.Record{Kind: record.KindCount, Count: &record.Count{TS: 5, RID: "req_1", Key: "key_a", Project: "p", Tokens: 7, Salt: salt(1)}},
+			`{COMMITMENTS,"k":"count","rid":"req_1","ts":5,"v":1}`,
+		},
 		record.KindStrangers: {
 			record.Record{Kind: record.KindStrangers, Strangers: &record.Strangers{TS: 5, ID: "x1", Count: 7, Salt: salt(1)}},
 			`{COMMITMENTS,"k":"strangers","rid":"x1","ts":5,"v":1}`,

@@ -32,6 +32,9 @@ const (
 	CodeCardChanged    = "card.changed"         // a price card is not what was announced
 	CodeCardMissing    = "card.missing"         // a price card was announced or used and has no row
 	CodeCardStray      = "card.stray"           // a price card was never announced
+	CodeCountChanged   = "count.changed"        // a row of our own counts is not what the record gives
+	CodeCountMissing   = "count.missing"        // a count has a leaf and no row
+	CodeCountStray     = "count.stray"          // a row of our own counts has no leaf
 	CodeRollup         = "rollup.changed"       // a sum is not what the ledger rows give
 )
 
@@ -51,6 +54,7 @@ type Report struct {
 	Leaves      int64     `json:"leaves"`      // leaves checked
 	Hashes      int64     `json:"hashes"`      // stored hashes checked
 	Entries     int64     `json:"entries"`     // ledger rows checked
+	Counts      int64     `json:"counts"`      // rows of our own counts checked
 	Checkpoints int64     `json:"checkpoints"` // stored checkpoints checked
 	Remembered  int64     `json:"remembered"`  // lines of the heads file checked
 	Cards       int64     `json:"cards"`       // price cards checked

@@ -21,6 +21,8 @@ import (
 type VerifyOptions struct {
 	// Entry maps the record of an exchange to its ledger row (ledger.Entry).
 	Entry func(*record.Exchange) store.Entry
+	// Count maps the record of a count to its row (ledger.Count).
+	Count func(*record.Count) store.Count
 	// HeadsFile is the heads file of this data folder; empty or absent is skipped.
 	HeadsFile string
 	// Against is a checkpoint that somebody remembered: the log must extend it.
@@ -43,8 +45,8 @@ type VerifyOptions struct {
 // It reads one state of the database, in bounded memory, while others may write.
 func Verify(ctx context.Context, db *store.DB, opts VerifyOptions) (Report, error) {
 	report := Report{Trust: SelfSigned, Findings: []Finding{}}
-	if opts.Entry == nil {
-		return report, errors.New("verify: no mapping from records to ledger rows")
+	if opts.Entry == nil || opts.Count == nil {
+		return report, errors.New("verify: no mapping from records to rows")
 	}
 	heads, err := readHeads(opts.HeadsFile)
 	if err != nil {
@@ -86,6 +88,7 @@ type walk struct {
 	leaves      *pager[store.Leaf]
 	hashes      *pager[store.StoredHash]
 	entries     *pager[store.StoredEntry]
+	counts      *pager[store.Count]
 	checkpoints *pager[store.Checkpoint]
 
 	edge     edge  // of the leaves so far
@@ -108,6 +111,8 @@ func newWalk(ctx context.Context, tx *store.Tx, opts VerifyOptions, report *Repo
 		})
 	w.entries = newPager(func(e *store.StoredEntry) int64 { return e.Leaf() },
 		func(from int64, limit int) iter.Seq2[store.StoredEntry, error] { return tx.Entries(ctx, from, limit) })
+	w.counts = newPager(func(c *store.Count) int64 { return c.Leaf },
+		func(from int64, limit int) iter.Seq2[store.Count, error] { return tx.Counts(ctx, from, limit) })
 	w.checkpoints = newPager(func(c *store.Checkpoint) int64 { return c.Size },
 		func(from int64, limit int) iter.Seq2[store.Checkpoint, error] {
 			return tx.Checkpoints(ctx, from, limit)
@@ -261,7 +266,7 @@ func (w *walk) gap(until int64) error {
 		w.nextHash = tlog.StoredHashCount(until)
 	}
 	for w.edge.size < until {
-		if err := w.entry(w.edge.size, nil, false); err != nil {
+		if err := errors.Join(w.entry(w.edge.size, nil, false), w.count(w.edge.size, nil, false)); err != nil {
 			return err
 		}
 		if err := w.grow(nil, false); err != nil {
@@ -288,7 +293,7 @@ func (w *walk) leaf(l *store.Leaf) error {
 	r, err := w.decoder.Decode(l.Record)
 	if err != nil {
 		w.found.add(CodeRecord, "leaf", where+", column record", "%v", err)
-		if err := w.entry(l.Index, nil, true); err != nil {
+		if err := errors.Join(w.entry(l.Index, nil, true), w.count(l.Index, nil, true)); err != nil {
 			return err
 		}
 		return w.grow(l.Data, false)
@@ -308,7 +313,7 @@ func (w *walk) leaf(l *store.Leaf) error {
 		w.compareLeaf(l, &want, where)
 	}
 	w.cards.note(&r, l.Index)
-	if err := w.entry(l.Index, entry, false); err != nil {
+	if err := errors.Join(w.entry(l.Index, entry, false), w.count(l.Index, r.Count, false)); err != nil {
 		return err
 	}
 	return w.grow(l.Data, err == nil && bytes.Equal(l.Data, want.Data))

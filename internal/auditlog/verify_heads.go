@@ -2,6 +2,7 @@ package auditlog
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -109,6 +110,9 @@ func (w *walk) leftovers() error {
 		}
 		w.entries.next()
 		w.strayEntry(e)
+	}
+	if err := w.count(math.MaxInt64, nil, false); err != nil {
+		return err
 	}
 	for {
 		h, err := w.hashes.peek()

@@ -47,6 +47,32 @@ func TestVerifyClean(t *testing.T) {
 	})
 }
 
+// TestVerifyCounts: our own counts are held to their records as ledger rows are.
+func TestVerifyCounts(t *testing.T) {
+	onBoth(t, func(t *testing.T, f *fixture) {
+		f.add(3)
+		f.append(count(0), count(1), count(2))
+		f.sign()
+		if r := f.clean(); r.Counts != 3 {
+			t.Errorf("%d counts were checked", r.Counts)
+		}
+		db := storetest.SQL(t, f.where)
+		for _, c := range []struct{ sql, code string }{
+			{"UPDATE token_count SET counted = 99 WHERE rid = 'req_000000'", auditlog.CodeCountChanged},
+			{"DELETE FROM token_count WHERE rid = 'req_000001'", auditlog.CodeCountMissing},
+			{"UPDATE token_count SET leaf = 900 WHERE rid = 'req_000002'", auditlog.CodeCountStray},
+		} {
+			if _, err := db.Exec(c.sql); err != nil {
+				t.Fatal(err)
+			}
+			found := func(f auditlog.Finding) bool { return f.Code == c.code && f.Table == "token_count" }
+			if r := f.verify(f.options()); !slices.ContainsFunc(r.Findings, found) {
+				t.Errorf("%s: %+v", c.sql, r.Findings)
+			}
+		}
+	})
+}
+
 // row is one row to tamper with: its table, how it is selected, and what a
 // finding must name it by.
 type row struct {
@@ -60,6 +86,8 @@ type row struct {
 func TestEveryColumnIsCovered(t *testing.T) {
 	onBoth(t, func(t *testing.T, f *fixture) {
 		f.fill(60, 20)
+		f.append(count(40), count(41))
+		f.sign()
 		f.clean()
 		db := storetest.SQL(t, f.where)
 		size := f.last.Size
@@ -73,6 +101,8 @@ func TestEveryColumnIsCovered(t *testing.T) {
 			{table: "ledger", where: "rid = 'req_000041'", name: "req_000041", keys: []string{"leaf"}},
 			{table: "ledger", where: "rid = 'req_000044'", name: "req_000044", keys: []string{"leaf"}}, // unknown usage
 			{table: "price_card", where: "id = 'card-1'", name: "card-1", keys: []string{"id", "hash"}},
+			{table: "token_count", where: "rid = 'req_000040'", name: "req_000040", keys: []string{"leaf"}},
+			{table: "token_count", where: "rid = 'req_000041'", name: "leaf", keys: []string{"leaf"}}, // not countable
 			{table: "rollup", where: "grain = 'hour'", name: "hour"},
 		}
 		for _, r := range rows {

@@ -88,6 +88,9 @@ func (k *checker) bounds() {
 	if k.Retention.Journal < Duration(3600e9) {
 		k.add("retention.journal", k.Retention.Journal.String()+" is too short", "keep the journal for 1h at least")
 	}
+	if k.Count.CPU.Float() == 0 {
+		k.add("count.cpu", "nothing can be counted in no time", "write more than 0, or count.share: 0 to count nothing")
+	}
 	if k.Limits.Header < 4*KiB || k.Limits.Header > MiB {
 		k.add("limits.header", k.Limits.Header.String()+" is out of range", "write 4KiB to 1MiB")
 	}

@@ -48,6 +48,8 @@ type Config struct {
 	Timeouts Timeouts `json:"timeouts,omitzero"`
 	// How long things are kept.
 	Retention Retention `json:"retention,omitzero"`
+	// How many answers Sallyport counts the tokens of itself, to be shown beside what upstreams claim.
+	Count Count `json:"count,omitzero"`
 	// Label of a request in which nothing was found: public, internal (the default), confidential or restricted.
 	DefaultLabel label.Label `json:"default_label,omitzero"`
 	// What differs by project. Projects need no entry here to exist.
@@ -230,6 +232,14 @@ type Retention struct {
 	Journal Duration `json:"journal,omitzero"`
 	// Turns that clients refer to by previous_response_id and that no upstream keeps for them, sealed under the master secret. Default 1d.
 	Documents Duration `json:"documents,omitzero"`
+}
+
+// Count says how answers are sampled and counted, off the way of requests.
+type Count struct {
+	// Share of the exchanges whose answer is counted, from 0 (none) to 1 (all). Default 0.01.
+	Share Share `json:"share,omitzero"`
+	// Share of one processor core that counting may take, above 0 and at most 1; what does not fit is not counted. Default 0.05.
+	CPU Share `json:"cpu,omitzero"`
 }
 
 // Project is what differs for one project.

@@ -180,7 +180,7 @@ func TestDefaultsAreDocumented(t *testing.T) {
 		"Limits.Concurrency": d.Limits.Concurrency, "UpstreamTimeouts.Connect": d.Timeouts.Connect,
 		"UpstreamTimeouts.FirstFrame": d.Timeouts.FirstFrame, "UpstreamTimeouts.Stall": d.Timeouts.Stall,
 		"UpstreamTimeouts.Total": d.Timeouts.Total, "UpstreamTimeouts.Idle": d.Timeouts.Idle, "Timeouts.Body": d.Timeouts.Body,
-		"Timeouts.Heartbeat": d.Timeouts.Heartbeat, "Retention.Journal": d.Retention.Journal, "Log.Level": d.Log.Level,
+		"Timeouts.Heartbeat": d.Timeouts.Heartbeat, "Retention.Journal": d.Retention.Journal, "Count.Share": d.Count.Share, "Count.CPU": d.Count.CPU, "Log.Level": d.Log.Level,
 	} {
 		if !strings.Contains(comments[field], fmt.Sprint(value)) {
 			t.Errorf("the comment on %s does not name its default %v: %s", field, value, comments[field])
@@ -336,6 +336,7 @@ func TestDiff(t *testing.T) {
 	}
 	live := base()
 	live.Upstreams = []Upstream{{Name: "new"}}
+	live.Count.Share = NewShare(0)
 	live.Limits.Body, live.DefaultLabel, live.Timeouts.Stall = 1, label.Public, 1
 	if got := Diff(base(), live); got != nil {
 		t.Errorf("changes that need no restart give %q", got)

@@ -209,6 +209,8 @@ func (c *Config) fill() {
 	fill(&c.Timeouts.Heartbeat, Duration(10*time.Second))
 	fill(&c.Retention.Journal, Duration(7*24*time.Hour))
 	fill(&c.Retention.Documents, Duration(24*time.Hour))
+	fill(&c.Count.Share, NewShare(10_000))
+	fill(&c.Count.CPU, NewShare(50_000))
 	fill(&c.Log.Level, "info")
 	c.Timeouts.UpstreamTimeouts.fill(UpstreamTimeouts{
 		Connect: Duration(10 * time.Second), FirstFrame: Duration(5 * time.Minute), Stall: Duration(2 * time.Minute),

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"math/big"
 	"regexp"
 	"strconv"
@@ -106,6 +107,39 @@ func parseSize(text string) (Size, error) {
 		}
 	}
 	return 0, fmt.Errorf("is not a size")
+}
+
+// Share is a part of a whole, from 0 to 1. The zero Share says nothing, which is
+// not 0.
+type Share struct {
+	said      bool
+	millionth int64
+}
+
+// NewShare returns a share of so many millionths.
+func NewShare(millionths int64) Share { return Share{true, millionths} }
+
+// IsZero reports whether nothing is said.
+func (s Share) IsZero() bool { return !s.said }
+
+// Float is the share as a number, and 0 when nothing is said.
+func (s Share) Float() float64 { return float64(s.millionth) / 1_000_000 }
+
+// String writes the share as a decimal number.
+func (s Share) String() string { return strconv.FormatFloat(s.Float(), 'f', -1, 64) }
+
+// MarshalJSON implements json.Marshaler with a number.
+func (s Share) MarshalJSON() ([]byte, error) { return []byte(s.String()), nil }
+
+var shareRule = regexp.MustCompile(`^(0|1|0?\.[0-9]{1,6}|1\.0{1,6})$`)
+
+// parseShare reads a decimal number from 0 to 1 with at most six decimals.
+func parseShare(text string) (Share, error) {
+	if !shareRule.MatchString(text) {
+		return Share{}, fmt.Errorf("is not a number from 0 to 1 with at most six decimals")
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	return NewShare(int64(math.Round(f * 1_000_000))), err
 }
 
 // Date is a day in UTC. The zero Date is no date.

@@ -13,6 +13,7 @@ import (
 	"sallyport/internal/auditlog"
 	"sallyport/internal/fault"
 	"sallyport/internal/label"
+	"sallyport/internal/ledger"
 	"sallyport/internal/llm"
 	"sallyport/internal/price"
 	"sallyport/internal/record"
@@ -84,13 +85,43 @@ type UsageRow struct {
 	Tokens       map[string]int64 `json:"tokens"`
 	AmountNano   int64            `json:"amount_nano_usd"`
 	AmountUSD    string           `json:"amount_usd"`
+	Counted      *Counted         `json:"counted,omitempty"` // our own count; absent when no answer was sampled
+}
+
+// Counted compares what upstreams claim for the visible text of sampled answers with
+// our own count of it.
+type Counted struct {
+	Sampled   int64   `json:"sampled"`          // answers
+	Countable int64   `json:"countable"`        // of them, those that have a claim and a count
+	Claimed   int64   `json:"claimed_tokens"`   // of the countable ones
+	Counted   int64   `json:"counted_tokens"`   // of the countable ones
+	Excess    *Excess `json:"excess,omitempty"` // absent when no answer was long enough to be compared
+}
+
+// Excess is the mean of claimed / counted - 1 over answers (ledger.Excess).
+type Excess struct {
+	Answers int64   `json:"answers"`
+	Mean    float64 `json:"mean"`
+	Low     float64 `json:"low"` // of the interval of 95 %
+	High    float64 `json:"high"`
+}
+
+func counted(s store.CountSums) *Counted {
+	if s.Sampled == 0 {
+		return nil
+	}
+	c := &Counted{Sampled: s.Sampled, Countable: s.Countable, Claimed: s.Claimed, Counted: s.Counted}
+	if e, some := ledger.NewExcess(s); some {
+		c.Excess = &Excess{Answers: s.Compared, Mean: e.Mean, Low: e.Low, High: e.High}
+	}
+	return c
 }
 
 func usageRow(u store.Usage) UsageRow {
 	return UsageRow{
 		Group: u.Name, Requests: u.Requests, Refused: u.Refused, Errors: u.Errors,
 		UnknownUsage: u.UnknownUsage, Unpriced: u.Unpriced, Tokens: named(llm.Tokens(u.Tokens)),
-		AmountNano: u.Nano, AmountUSD: price.Nano(u.Nano).String(),
+		AmountNano: u.Nano, AmountUSD: price.Nano(u.Nano).String(), Counted: counted(u.Counts),
 	}
 }
 
@@ -385,7 +416,28 @@ func (c *Console) logEntry(r *call) (any, error) {
 		return nil, noExchange(r, err)
 	}
 	rows := []Entry{entryOf(&e)}
+	if err := c.addCount(r.Context(), &rows[0]); err != nil {
+		return nil, err
+	}
 	return &rows[0], c.addRecords(r.Context(), rows)
+}
+
+// addCount says what was counted of an answer that was sampled.
+func (c *Console) addCount(ctx context.Context, e *Entry) error {
+	return c.Store.View(ctx, func(tx *store.Tx) error {
+		n, err := tx.CountOf(ctx, e.RID)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case n.Why != "":
+			e.Counted = "not countable: " + n.Why
+		default:
+			e.Counted = fmt.Sprintf("%d tokens of visible text by %s, %d claimed", n.Counted.V, n.Vocabulary, n.Claimed.V)
+		}
+		return nil
+	})
 }
 
 // noExchange names the exchange that was not found.

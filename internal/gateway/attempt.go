@@ -143,6 +143,7 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 		return a
 	}
 	a.follower = a.follow()
+	x.sample.begin(a)
 	a.edit()
 	a.listen()
 	ctx, cancel := context.WithCancelCause(x.request.Context())
@@ -352,6 +353,7 @@ func (a *attempt) passWhole(ctx context.Context, resp *http.Response, watch *wat
 		a.end(llm.CredentialEcho, fault.New(fault.UpstreamInvalid, "the upstream's answer was withheld"))
 		return
 	}
+	x.sample.add(b.bytes)
 	if err := a.follower.Body(b.bytes); err != nil {
 		a.end(llm.Malformed, fault.Wrap(fault.UpstreamInvalid, "", err))
 		return

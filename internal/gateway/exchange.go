@@ -49,6 +49,7 @@ type Exchange struct {
 	announced  int                  // attempts in the journal: the candidates up to there
 	trying     *attempt             // the last of them, once it has begun
 	mayOwe     bool                 // an attempt before the last may have generated something
+	sample     *sample              // the answer, when it is to be counted; else nil
 	record     record.Exchange
 }
 
@@ -288,6 +289,7 @@ var scratch = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 4<<10)}
 // intend writes the intent and the first attempt: both exist before a byte leaves.
 func (x *Exchange) intend() error {
 	x.seal()
+	x.sample = x.sampling()
 	room, err := x.gateway.Journal.Reserve(outcomeRoom)
 	if err == nil {
 		b := scratch.Get().(*buffer)
@@ -333,6 +335,9 @@ func (x *Exchange) finish(last *attempt) {
 	r.Declared, r.AnswerID, r.Finish = clip(s.Model, 256), clip(s.ID, 256), clip(s.Finish, 64)
 	r.State = string(last.state)
 	x.settle(last, s)
+	if x.sample != nil {
+		r.Counted = ledger.Sampled
+	}
 	b := scratch.Get().(*buffer)
 	b.b = r.Append(b.b[:0], record.KindOutcome)
 	_, err := x.room.Append(b.b)
@@ -344,6 +349,7 @@ func (x *Exchange) finish(last *attempt) {
 	x.room.Release()
 	x.room = nil
 	x.gateway.metrics.observe(&x.record)
+	x.submit(last)
 }
 
 // findingEarlier is the observation code of an exchange whose usage is that of its

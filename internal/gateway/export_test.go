@@ -71,3 +71,18 @@ const MaxObject = maxObject
 
 // Source is the address that failures of a request are throttled by.
 func (g *Gateway) Source(r *http.Request) netip.Addr { return g.source(r) }
+
+// Sampled reports whether the answer of an exchange with the salt is counted.
+func Sampled(salt string, share float64) bool { return sampled(salt, share) }
+
+// Bounds on sampled answers.
+const (
+	MaxSample  = maxSample
+	MaxWaiting = maxWaiting
+)
+
+// Held is how many bytes of answers wait to be counted or come to be.
+func (g *Gateway) Held() int64 { return g.samples.held.Load() }
+
+// Rest is the pause of the counter.
+var Rest = rest

@@ -53,6 +53,7 @@ type Gateway struct {
 	strangers strangers
 	sockets   sockets
 	spooled   spoolRoom
+	samples   samples
 	mux       http.Handler
 
 	mu       sync.Mutex
@@ -66,7 +67,10 @@ var ErrDraining = errors.New("exchanges were still running when the gateway stop
 
 // New returns a gateway that serves the snapshot.
 func New(cfg Config, s *Snapshot) *Gateway {
-	g := &Gateway{Config: cfg, metrics: newMetrics(cfg.Registerer), idle: make(chan struct{})}
+	g := &Gateway{Config: cfg, idle: make(chan struct{})}
+	g.samples.queue = make(chan *counting, maxWaiting)
+	g.metrics = newMetrics(cfg.Registerer, func() float64 { return float64(len(g.samples.queue)) })
+	g.samples.metrics = g.metrics.counts
 	g.strangers.report = g.reportStrangers
 	g.spooled.max = cmp.Or(cfg.SpoolBytes, 4<<30)
 	g.sockets.quit = make(chan struct{})

@@ -20,12 +20,21 @@ type metrics struct {
 	unknown    *prometheus.CounterVec   // by upstream: exchanges whose usage is unknown
 	strangers  prometheus.Counter
 	unrecorded prometheus.Counter
+	counts     countMetrics
+}
+
+// countMetrics are the figures of the counter of sampled answers.
+type countMetrics struct {
+	counted *prometheus.CounterVec // by why; empty when it was countable
+	dropped prometheus.Counter
+	busy    prometheus.Counter // seconds
 }
 
 // seconds20 spans 10 ms to 82 s, doubling (OpenTelemetry's GenAI buckets).
 var seconds20 = prometheus.ExponentialBuckets(0.01, 2, 14)
 
-func newMetrics(r prometheus.Registerer) *metrics {
+// newMetrics makes them; waiting is how many sampled answers wait.
+func newMetrics(r prometheus.Registerer, waiting func() float64) *metrics {
 	m := &metrics{
 		exchanges: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sallyport_exchanges_total", Help: "Exchanges by endpoint, terminal state and fault.",
@@ -52,6 +61,20 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "sallyport_unrecorded_outcomes_total", Help: "Outcomes that could not be written to the journal.",
 		}),
 	}
+	m.counts = countMetrics{
+		counted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sallyport_sampled_answers_total", Help: "Answers that were sampled to be counted, by why they are not countable.",
+		}, []string{"why"}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sallyport_sampled_answers_dropped_total", Help: "Sampled answers that were not counted because the counter was behind.",
+		}),
+		busy: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sallyport_counting_seconds_total", Help: "Time spent counting, which is kept below count.cpu of one core.",
+		}),
+	}
+	r.MustRegister(m.counts.counted, m.counts.dropped, m.counts.busy, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sallyport_sampled_answers_waiting", Help: "Sampled answers that wait to be counted.",
+	}, waiting))
 	r.MustRegister(m.exchanges, m.attempts, m.duration, m.firstByte, m.tokens, m.unknown, m.strangers, m.unrecorded)
 	return m
 }

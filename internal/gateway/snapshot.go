@@ -19,6 +19,7 @@ type Snapshot struct {
 	Labels    map[identity.ProjectID]label.Label // default label of a project
 	Label     label.Label                        // default label of every other project
 	Limits    Limits
+	Count     Count
 
 	// What happens to requests whose upstream speaks another format, which cannot
 	// express all that they ask for. By default what changes an answer's meaning is
@@ -48,6 +49,13 @@ type Limits struct {
 	Total      time.Duration // the whole exchange
 	Heartbeat  time.Duration // how long a streaming client waits in silence
 	KeySlots   int           // concurrent exchanges of one key; 0 means no limit
+}
+
+// Count says how many answers are counted by Sallyport itself, and at what cost. The
+// zero value counts none.
+type Count struct {
+	Share float64 // of the exchanges, from 0 to 1
+	CPU   float64 // of one core that counting may take, above 0 and at most 1
 }
 
 // label is the label of a request in which nothing was found.

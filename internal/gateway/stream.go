@@ -171,6 +171,7 @@ func (p *pump) frame(ev wire.Event) {
 		return
 	}
 	a.adopt(ev.Data)
+	a.exchange.sample.add(ev.Raw)
 	switch kind := a.follower.Frame(ev); kind {
 	case wire.FrameUsage:
 		if a.dropUsage {
@@ -365,6 +366,7 @@ func (p *pump) rest() {
 		last := wire.NewSplitter(len(tail))
 		last.Feed(tail)
 		if last.Next() {
+			a.exchange.sample.add(tail)
 			kind := a.follower.Frame(last.Event())
 			if kind != wire.FrameInvalid && kind != wire.FrameError && kind != wire.FrameFailed && a.follower.Summary().Complete && !(kind == wire.FrameUsage && a.dropUsage) {
 				p.pass(tail[:len(tail)-2])

@@ -23,9 +23,12 @@ const (
 	MoneyNone     = "none"     // nothing was generated: nothing to charge
 )
 
-// NotSampled is what record.Exchange.Counted holds for exchanges whose tokens
-// were not counted by Sallyport itself.
-const NotSampled = "not sampled"
+// What record.Exchange.Counted holds: whether the answer is handed over to be
+// counted by Sallyport itself. What comes of that is a record of its own.
+const (
+	NotSampled = "not sampled"
+	Sampled    = "sampled"
+)
 
 // FindingImplausible is the observation code of an impossible usage claim.
 const FindingImplausible = "usage.implausible"

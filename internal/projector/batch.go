@@ -23,6 +23,8 @@ type batch struct {
 	entries []store.Entry
 	places  []int // of each entry, its leaf in leaves
 	cards   []announcement
+	counts  []store.Count
+	counted []int                          // of each count, its leaf in leaves
 	sums    map[store.RollupKey]store.Sums // by minute
 	low     journal.Position               // begin of the oldest exchange that is open at to
 
@@ -93,6 +95,9 @@ func (p *Projector) add(b *batch, e journal.Entry, row *[]byte) error {
 	if r.Exchange != nil {
 		delete(p.open, rid)
 		return b.exchange(&r, e.Payload, row)
+	}
+	if r.Count != nil {
+		b.counts, b.counted = append(b.counts, ledger.Count(r.Count)), append(b.counted, len(b.leaves))
 	}
 	if r.Card != nil {
 		b.cards = append(b.cards, announcement{r.Card, len(b.leaves)})
@@ -165,6 +170,9 @@ func (p *Projector) commit(ctx context.Context, b *batch) error {
 		for i, place := range b.places {
 			b.entries[i].Leaf = b.leaves[place].Index
 		}
+		for i, place := range b.counted {
+			b.counts[i].Leaf = b.leaves[place].Index
+		}
 		cards := make([]store.Card, len(b.cards))
 		for i, a := range b.cards {
 			cards[i] = store.CardOf(a.card, b.leaves[a.leaf].Index)
@@ -173,6 +181,9 @@ func (p *Projector) commit(ctx context.Context, b *batch) error {
 			return err
 		}
 		if err := tx.AddCards(ctx, cards); err != nil {
+			return err
+		}
+		if err := tx.AddCounts(ctx, b.counts); err != nil {
 			return err
 		}
 		if err := tx.AddRollups(ctx, b.rollups()); err != nil {

@@ -68,7 +68,7 @@ func BenchmarkVerify(b *testing.B) {
 			r.flush()
 			b.ResetTimer()
 			before := cpu(b)
-			report, err := auditlog.Verify(b.Context(), r.db, auditlog.VerifyOptions{Entry: ledger.Entry, VKey: r.log.VerifierKey()})
+			report, err := auditlog.Verify(b.Context(), r.db, auditlog.VerifyOptions{Entry: ledger.Entry, Count: ledger.Count, VKey: r.log.VerifierKey()})
 			if err != nil || !report.OK() || report.Leaves < int64(b.N) {
 				b.Fatalf("%+v, %v", report, err)
 			}

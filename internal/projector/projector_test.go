@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -171,11 +172,23 @@ func (r *replica) exchanges(n int) {
 	}
 }
 
+// counts counts the answers of the last n exchanges.
+func (r *replica) counts(n int) {
+	for k := r.n - n; k < r.n; k++ {
+		x := r.outcome(k)
+		c := record.Count{
+			TS: x.End + 1, RID: x.RID, Arrived: x.TS, Key: x.Key, Project: x.Project, Model: x.Model, Upstream: x.Upstream, Target: x.Target,
+			Vocabulary: "o200k_base", Claimed: 240, Tokens: 200, Salt: salt("count" + x.RID),
+		}
+		r.append(c.Append(nil))
+	}
+}
+
 // verify demands that the log verifies and returns the report.
 func (r *replica) verify() auditlog.Report {
 	r.t.Helper()
 	report, err := auditlog.Verify(r.t.Context(), r.db, auditlog.VerifyOptions{
-		Entry: ledger.Entry, HeadsFile: filepath.Join(r.dir, "heads"), VKey: r.log.VerifierKey(),
+		Entry: ledger.Entry, Count: ledger.Count, HeadsFile: filepath.Join(r.dir, "heads"), VKey: r.log.VerifierKey(),
 	})
 	if err != nil {
 		r.t.Fatal(err)
@@ -224,15 +237,16 @@ func TestProjectsEveryKind(t *testing.T) {
 		r.append(start.Append(nil), admin.Append(nil), strangers.Append(nil))
 		r.announceCard()
 		r.exchanges(40)
+		r.counts(3)
 		r.append(refused.Append(nil, record.KindRefused))
 		r.begin(901) // stays open
 		r.flush()
 		report := r.verify()
-		if report.Entries != 41 || report.Leaves != 45 || report.Unsigned != 0 || report.Cards != 1 {
+		if report.Entries != 41 || report.Leaves != 48 || report.Counts != 3 || report.Unsigned != 0 || report.Cards != 1 {
 			t.Errorf("report %+v", report)
 		}
 		mu.Lock()
-		if entries != 41 || leaves != 45 || len(heads) == 0 || heads[len(heads)-1].Size != 45 {
+		if entries != 41 || leaves != 48 || len(heads) == 0 || heads[len(heads)-1].Size != 48 {
 			t.Errorf("told of %d entries, %d leaves, heads %+v", entries, leaves, heads)
 		}
 		mu.Unlock()
@@ -341,6 +355,7 @@ func TestKilledAnywhere(t *testing.T) {
 		for i := range rounds {
 			r.open()
 			r.exchanges(150)
+			r.counts(20)
 			r.run()
 			ctx, cancel := context.WithTimeout(t.Context(), took*time.Duration(i)/rounds)
 			<-ctx.Done()
@@ -351,8 +366,21 @@ func TestKilledAnywhere(t *testing.T) {
 		r.run()
 		r.flush()
 		r.kill()
-		if report := r.verify(); report.Entries != 150*(rounds+1) || report.Leaves != report.Entries+1 {
+		if report := r.verify(); report.Entries != 150*(rounds+1) || report.Counts != 20*rounds || report.Leaves != report.Entries+report.Counts+1 {
 			t.Errorf("report %+v", report)
+		}
+		// Every row is there once, so their sums are right.
+		usage, err := db.Usage(t.Context(), store.ByUpstream, 0)
+		want := store.CountSums{Sampled: 20 * rounds, Countable: 20 * rounds, Claimed: 240 * 20 * rounds, Counted: 200 * 20 * rounds, Compared: 20 * rounds}
+		if err != nil || len(usage) != 1 {
+			t.Fatalf("usage %+v, %v", usage, err)
+		}
+		got := usage[0].Counts
+		if math.Abs(got.Excess-.2*20*rounds) > 1e-9 || math.Abs(got.Squares-.04*20*rounds) > 1e-9 {
+			t.Errorf("excess %v, squares %v", got.Excess, got.Squares)
+		}
+		if got.Excess, got.Squares = 0, 0; got != want {
+			t.Errorf("got %+v, want %+v", got, want)
 		}
 	})
 }

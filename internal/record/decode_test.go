@@ -26,6 +26,7 @@ func TestPeek(t *testing.T) {
 	}{
 		{hostile().Append(nil, KindIntent), KindIntent, hostile().RID},
 		{(&Attempt{RID: "req_1", N: 2}).Append(nil), KindAttempt, "req_1"},
+		{(&Count{RID: "req_1", Why: `","k":"head`}).Append(nil), KindCount, "req_1"},
 		{admin.Append(nil), KindAdmin, "adm_1"},
 		{(&Head{Size: 3}).Append(nil), KindHead, ""},
 	} {
@@ -82,6 +83,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(x.Append(nil, k))
 	}
 	f.Add(filled[Attempt]().Append(nil))
+	f.Add(filled[Count]().Append(nil))
 	f.Add(filled[Admin]().Append(nil))
 	f.Add(filled[Start]().Append(nil))
 	f.Add([]byte(strings.Repeat(`{"k":`, 50)))

@@ -50,7 +50,7 @@ type Exchange struct {
 	Claimed   *Counts  `json:"tok"`     // what the upstream claims, when possible
 	Verbatim  string   `json:"claim"`   // the claim as it came
 	Implaus   string   `json:"uwhy"`    // why the claim is implausible
-	Counted   string   `json:"counted"` // our own count; "not sampled"
+	Counted   string   `json:"counted"` // whether our own count follows as a record: "sampled", "not sampled"
 	Money     string   `json:"mstat"`   // Money status, see ledger
 	Amount    int64    `json:"nano"`    // nano-USD, when Money says it is known
 	Card      string   `json:"card"`    // price card id
@@ -175,6 +175,27 @@ func (a *Attempt) Append(b []byte) []byte {
 	o.integer("ts", a.TS)
 	o.text("up", a.Upstream)
 	o.integer("v", version)
+	return o.end()
+}
+
+// Append appends the canonical encoding.
+func (c *Count) Append(b []byte) []byte {
+	o := begin(b)
+	o.integer("at", c.Arrived)
+	o.integer("claimed", c.Claimed)
+	o.integer("counted", c.Tokens)
+	o.text("k", string(KindCount))
+	o.text("key", c.Key)
+	o.text("model", c.Model)
+	o.text("project", c.Project)
+	o.text("rid", c.RID)
+	o.text("salt", c.Salt)
+	o.integer("ts", c.TS)
+	o.text("umodel", c.Target)
+	o.text("up", c.Upstream)
+	o.integer("v", version)
+	o.text("vocab", c.Vocabulary)
+	o.text("why", c.Why)
 	return o.end()
 }
 

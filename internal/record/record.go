@@ -18,14 +18,15 @@ import (
 // Kind names what a record tells.
 type Kind string
 
-// The kinds. Start, Refused, Outcome, Admin, Card and Strangers become leaves of
-// the audit log; Intent, Attempt and Head do not.
+// The kinds. Start, Refused, Outcome, Count, Admin, Card and Strangers become
+// leaves of the audit log; Intent, Attempt and Head do not.
 const (
 	KindStart     Kind = "start"     // a gateway began to write this journal
 	KindRefused   Kind = "refused"   // a known principal was denied; nothing was sent
 	KindIntent    Kind = "intent"    // an exchange is about to begin
 	KindAttempt   Kind = "attempt"   // a request is about to leave for an upstream
 	KindOutcome   Kind = "outcome"   // how an exchange ended
+	KindCount     Kind = "count"     // our own count of a sampled answer
 	KindAdmin     Kind = "admin"     // an administrative act
 	KindCard      Kind = "card"      // a price card came into use
 	KindStrangers Kind = "strangers" // a minute's count of unauthenticated refusals
@@ -38,6 +39,7 @@ type Record struct {
 	Start     *Start
 	Exchange  *Exchange // KindIntent, KindRefused and KindOutcome
 	Attempt   *Attempt
+	Count     *Count
 	Admin     *Admin
 	Card      *Card
 	Strangers *Strangers
@@ -64,6 +66,26 @@ type Attempt struct {
 	Model    string `json:"model"` // the upstream's name of the model
 	Class    string `json:"class"`
 	Hold     int64  `json:"hold"` // nano-USD reserved for the exchange
+}
+
+// Count is our own count of the answer of one exchange that was sampled: of the
+// visible text that the model wrote, and of nothing else. It says nothing of the
+// prompt, of tool calls, of hidden reasoning and of what stands around a text in a
+// model's template. Whether an exchange is sampled is a function of its salt.
+type Count struct {
+	TS         int64  `json:"ts"`  // when it was counted
+	RID        string `json:"rid"` // of the exchange; it has one count at most
+	Arrived    int64  `json:"at"`  // Exchange.TS
+	Key        string `json:"key"`
+	Project    string `json:"project"`
+	Model      string `json:"model"`  // public name
+	Upstream   string `json:"up"`     // that answered
+	Target     string `json:"umodel"` // the upstream's name of the model
+	Vocabulary string `json:"vocab"`  // that counted; empty when none is known
+	Claimed    int64  `json:"claimed"`
+	Tokens     int64  `json:"counted"` // by the vocabulary, where the upstream claims Claimed
+	Why        string `json:"why"`     // why it is not countable; empty when it is. Claimed and Tokens are then 0
+	Salt       string `json:"salt"`
 }
 
 // Admin is one administrative act. Detail never holds a secret.
@@ -172,6 +194,9 @@ func (d *Decoder) DecodeAs(kind Kind, b []byte) (Record, error) {
 	case KindAttempt:
 		r.Attempt = new(Attempt)
 		r.Attempt.parse(&p)
+	case KindCount:
+		r.Count = new(Count)
+		into = r.Count
 	case KindStart:
 		r.Start = new(Start)
 		into = r.Start
@@ -212,6 +237,8 @@ func (r Record) Append(b []byte) []byte {
 		return r.Exchange.Append(b, r.Kind)
 	case r.Attempt != nil:
 		return r.Attempt.Append(b)
+	case r.Count != nil:
+		return r.Count.Append(b)
 	case r.Start != nil:
 		return r.Start.Append(b)
 	case r.Admin != nil:

@@ -239,6 +239,7 @@ var dimensionColumns = map[Dimension]string{ByModel: "model", ByKey: "key_id", B
 type Usage struct {
 	Name string
 	Sums
+	Counts CountSums // of the exchanges that were sampled
 }
 
 // Usage sums up exchanges that arrived at or after since, rounded down to a
@@ -270,7 +271,11 @@ func (db *DB) Usage(ctx context.Context, by Dimension, since int64) ([]Usage, er
 			}
 			usage = append(usage, u)
 		}
-		return nil
+		counts, err := t.sumCounts(ctx, column, since)
+		for i := range usage {
+			usage[i].Counts = counts[usage[i].Name]
+		}
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("usage by %s: %w", by, err)

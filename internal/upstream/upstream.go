@@ -156,6 +156,9 @@ type Request struct {
 
 	// Sum is the SHA-256 of the body, for kinds that sign it; nil without a body.
 	Sum func() ([sha256.Size]byte, error)
+
+	// Alone keeps the connection from being used again.
+	Alone bool
 }
 
 // Do sends one request, exactly once. Credential, Host and length are set here.
@@ -189,7 +192,7 @@ func (u *Upstream) send(ctx context.Context, r Request) (*http.Response, error) 
 	req := (&http.Request{
 		Method: r.Method, URL: &target, Host: u.base.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: r.Header, Body: r.Body, ContentLength: r.Length,
+		Header: r.Header, Body: r.Body, ContentLength: r.Length, Close: r.Alone,
 	}).WithContext(ctx)
 	if u.signer != nil {
 		if err := u.sign(ctx, req, r.Sum); err != nil {

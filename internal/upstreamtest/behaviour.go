@@ -56,8 +56,13 @@ type Behaviour struct {
 	Odd        bool   // unknown members, unusual white space and number spellings
 	EOL        EOL    // line ends of a stream
 
+	Vocabulary *Vocabulary // counts the text of an answer in the place of CountTokens; no directive names it
+
 	Times int // a directive holds for the first Times requests with the same prompt; 0 means all
 }
+
+// Vocabulary is how a Server counts, or bills, the text that it answers.
+type Vocabulary struct{ Count func(text string) int64 }
 
 // How says in which way a cut ends the answer.
 type How string

@@ -109,7 +109,11 @@ func (p *prompt) answer(b Behaviour) Answer {
 	if p.max > 0 && CountTokens(a.Text) > p.max {
 		a.Text, a.Stop = truncate(a.Text, int(p.max)*4), StopLength
 	}
-	a.Completion += CountTokens(a.Text) + b.Reasoning
+	text := CountTokens(a.Text)
+	if b.Vocabulary != nil {
+		text = b.Vocabulary.Count(a.Text)
+	}
+	a.Completion += text + b.Reasoning
 	return a
 }
 
