@@ -31,10 +31,14 @@ func (m model) toward(other model, weight float64) model {
 
 func (m model) draws(r *rand.Rand, cell, n int) []string {
 	drawn := make([]string, n)
+	m.fill(drawn, r, cell)
+	return drawn
+}
+
+func (m model) fill(drawn []string, r *rand.Rand, cell int) {
 	for i := range drawn {
 		drawn[i] = answers[m[cell].draw(r)]
 	}
-	return drawn
 }
 
 // cells are enrolled with 60 train answers each.
@@ -69,13 +73,17 @@ func (a bettingAudit) run(r *rand.Rand) audit {
 	if a.honest {
 		e = b.Honest()
 	}
-	draws := make([][]string, len(a.variants))
+	answer, draws := make([]string, 1), make([][]string, len(a.variants))
+	for i := range draws {
+		draws[i] = make([]string, a.draws)
+	}
 	return follow(a.n, e, a.decide, func(t int) error {
 		cell := t % len(a.variants[0])
 		for i, v := range a.variants {
-			draws[i] = v.draws(r, cell, a.draws)
+			v.fill(draws[i], r, cell)
 		}
-		_, err := b.Observe(cell, a.suspect(t).draws(r, cell, 1)[0], draws...)
+		a.suspect(t).fill(answer, r, cell)
+		_, err := b.Observe(cell, answer[0], draws...)
 		return err
 	})
 }
@@ -95,7 +103,7 @@ func TestBettingSame(t *testing.T) {
 	reference, unrelated, sibling, variant := models()
 	for _, delta := range []float64{0, .05} {
 		audits := simulate(2000, "same", bettingAudit{
-			variants: []model{reference}, suspect: always(reference), draws: 4, n: 400, delta: delta,
+			variants: []model{reference}, suspect: always(reference), draws: 4, n: 300, delta: delta,
 		}.run)
 		wantCalibrated(t, "honest", audits)
 	}
@@ -134,7 +142,7 @@ func TestBettingHighEntropy(t *testing.T) {
 		power  float64
 		median int
 	}{{1, 100, .99, 65}, {.3, 300, .95, 200}, {.1, 1500, .8, 950}} {
-		audits := simulate(400, "high entropy", bettingAudit{
+		audits := simulate(200, "high entropy", bettingAudit{
 			variants: []model{reference}, suspect: always(reference.toward(unrelated, c.share)),
 			draws: 4, n: c.n, decide: true,
 		}.run)

@@ -21,8 +21,8 @@ func capabilityAudit(bound, accuracy float64, n int, decide bool) func(*rand.Ran
 
 func TestCapability(t *testing.T) {
 	t.Parallel()
-	for _, p0 := range []float64{.6, .9, .95} {
-		wantCalibrated(t, "honest", simulate(2000, "capability", capabilityAudit(p0, p0, 600, false)))
+	for _, p0 := range []float64{.6, .95} {
+		wantCalibrated(t, "honest", simulate(2000, "capability", capabilityAudit(p0, p0, 400, false)))
 	}
 	for _, c := range []struct {
 		p0, p1, share, power float64

@@ -9,7 +9,7 @@ import "math"
 // Null: that of [Mixture], at all times. Then M_t - t is a supermartingale, and the
 // mean number of observations before M first reaches A is at least A (Shin, Ramdas,
 // Rinaldo, arXiv 2203.03532). Values of several detectors that are fed in one order
-// may be averaged with fixed weights ([LogMean]) and keep that property when each t
+// may be averaged with fixed weights ([LogWeighted]) and keep that property when each t
 // counts observations of the whole stream.
 type ShiryaevRoberts struct {
 	stakes Stakes

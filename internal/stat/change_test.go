@@ -18,7 +18,7 @@ func fair(r *rand.Rand) float64 {
 func TestShiryaevRobertsRunLength(t *testing.T) {
 	t.Parallel()
 	for _, level := range []float64{100, 1000} {
-		audits := simulate(2000, "run length", func(r *rand.Rand) audit {
+		audits := simulate(1000, "run length", func(r *rand.Rand) audit {
 			s, err := NewShiryaevRoberts(Symmetric())
 			if err != nil {
 				panic(err)

@@ -80,6 +80,23 @@ func LogMean(logs ...float64) float64 {
 	return logMeanExp(logs)
 }
 
+// LogWeighted is the logarithm of the weighted mean of values given by their
+// logarithms; weights are positive and renormalised. The values of several
+// [ShiryaevRoberts] are combined so, with weights that never change.
+func LogWeighted(weights, logs []float64) (float64, error) {
+	var sum float64
+	for _, w := range weights {
+		if !(w > 0) || math.IsInf(w, 0) {
+			return 0, fmt.Errorf("weighted mean: weight %v is not positive", w)
+		}
+		sum += w
+	}
+	if len(weights) == 0 || len(weights) != len(logs) {
+		return 0, fmt.Errorf("weighted mean: %d weights for %d values", len(weights), len(logs))
+	}
+	return logWeighted(weights, logs) - math.Log(sum), nil
+}
+
 // logWeighted is log(sum w_i exp(logs_i)).
 func logWeighted(weights, logs []float64) float64 {
 	terms := make([]float64, len(logs))

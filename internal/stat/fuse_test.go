@@ -63,6 +63,19 @@ func TestLogMean(t *testing.T) {
 	}
 }
 
+func TestLogWeighted(t *testing.T) {
+	t.Parallel()
+	got, err := LogWeighted([]float64{3, 1}, []float64{math.Log(2), math.Inf(-1)})
+	if err != nil || math.Abs(got-math.Log(1.5)) > 1e-15 {
+		t.Errorf("log mean %v: %v", got, err)
+	}
+	for _, weights := range [][]float64{nil, {1}, {1, 2, 3}, {1, 0}, {1, -1}, {1, math.NaN()}, {1, math.Inf(1)}} {
+		if _, err := LogWeighted(weights, []float64{1, 2}); err == nil {
+			t.Errorf("weights %v: no error", weights)
+		}
+	}
+}
+
 func TestLogFact(t *testing.T) {
 	t.Parallel()
 	mismatch, err := LogFact(.01, true)
@@ -187,7 +200,7 @@ func TestFusionCalibrated(t *testing.T) {
 			}
 		}
 		var a audit
-		for n := range 150 {
+		for n := range 100 {
 			shared := fair(r)
 			for i, d := range detectors {
 				g := shared

@@ -11,12 +11,11 @@ const gaussianDims = 40
 
 // gaussian is the features of an answer: independent and standard normal, shifted
 // along the diagonal.
-func gaussian(r *rand.Rand, shift float64) []Feature {
-	features := make([]Feature, gaussianDims)
+func gaussian(features []Feature, r *rand.Rand, shift float64) {
+	shift /= math.Sqrt(gaussianDims)
 	for i := range features {
-		features[i] = Feature{i, r.NormFloat64() + shift/math.Sqrt(gaussianDims)}
+		features[i] = Feature{i, r.NormFloat64() + shift}
 	}
-	return features
 }
 
 // pairedAudit shifts the suspect's features by shift in a share of the answers.
@@ -40,6 +39,10 @@ func (a pairedAudit) run(r *rand.Rand) audit {
 	if a.honest {
 		e = p.Honest()
 	}
+	suspect, variants := make([]Feature, gaussianDims), make([][]Feature, len(a.variants))
+	for i := range variants {
+		variants[i] = make([]Feature, gaussianDims)
+	}
 	return follow(a.n, e, a.decide, func(t int) error {
 		var shift float64
 		var strata []int
@@ -52,18 +55,18 @@ func (a pairedAudit) run(r *rand.Rand) audit {
 		if r.Float64() < a.share && (a.only == 0 || strata[0] == a.only-1) {
 			shift += a.shift
 		}
-		variants := make([][]Feature, len(a.variants))
+		gaussian(suspect, r, shift)
 		for i, v := range a.variants {
-			variants[i] = gaussian(r, v)
+			gaussian(variants[i], r, v)
 		}
-		_, err := p.Observe(strata, gaussian(r, shift), variants...)
+		_, err := p.Observe(strata, suspect, variants...)
 		return err
 	})
 }
 
 func TestPairedSame(t *testing.T) {
 	t.Parallel()
-	honest := pairedAudit{variants: []float64{0}, n: 150}
+	honest := pairedAudit{variants: []float64{0}, n: 120}
 	wantCalibrated(t, "honest", simulate(2000, "paired", honest.run))
 	honest.strata = []float64{1, 2, 1}
 	wantCalibrated(t, "honest, strata", simulate(2000, "paired strata", honest.run))

@@ -132,8 +132,11 @@ func newDistribution(shares []float64) distribution {
 }
 
 func (d distribution) draw(r *rand.Rand) int {
-	i, _ := slices.BinarySearch(d.cumulated, r.Float64())
-	return min(i, len(d.cumulated)-1)
+	u, i := r.Float64(), 0
+	for i < len(d.cumulated)-1 && d.cumulated[i] < u {
+		i++
+	}
+	return i
 }
 
 // toward is the mixture of d and other with the weight of the other.
