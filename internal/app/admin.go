@@ -99,11 +99,23 @@ func (a *App) upstreams() []console.Upstream {
 	for name, u := range p.upstreams {
 		list = append(list, console.Upstream{
 			Name: string(name), Kind: string(u.Kind), Host: u.Host(), Class: u.Class, Found: p.found[name],
-			Models: len(u.Catalog().Models), Quarantined: p.snapshot.Quarantined[name],
+			Models: len(u.Catalog().Models), Quarantined: quarantines(a.gateway.Snapshot(), name),
 		})
 	}
 	slices.SortFunc(list, func(x, y console.Upstream) int { return strings.Compare(x.Name, y.Name) })
 	return list
+}
+
+// quarantines says which models of an upstream are out of routing, and why.
+func quarantines(s *gateway.Snapshot, name identity.Upstream) string {
+	var all []string
+	for t, why := range s.Quarantined {
+		if t.Upstream == name {
+			all = append(all, t.Model+": "+why)
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, "; ")
 }
 
 // test asks one upstream for its models, which costs nothing.
@@ -178,7 +190,7 @@ func (a *App) explain(model, labelName string) (console.Explanation, error) {
 		}
 	}
 	for _, c := range route.Order(cs) {
-		_, quarantined := s.Quarantined[c.Upstream]
+		_, quarantined := s.Quarantined[gateway.Target{Upstream: c.Upstream, Model: c.Model}]
 		d := policy.Decide(policy.Facts{Label: l, Class: c.Class, Quarantined: quarantined})
 		way := console.ExplainedWay{
 			Upstream: string(c.Upstream), Model: c.Model, Class: c.Class, Effect: d.Effect.String(), Rules: d.Rules,

@@ -146,7 +146,7 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 	x.sample.begin(a)
 	a.edit()
 	a.listen()
-	ctx, cancel := context.WithCancelCause(x.request.Context())
+	ctx, cancel := context.WithCancelCause(x.reading())
 	defer cancel(nil)
 	if a.upstream.Total > 0 {
 		end = time.Now().Add(a.upstream.Total)
@@ -194,6 +194,15 @@ func (x *Exchange) try(c route.Candidate, end time.Time) *attempt {
 		a.passWhole(ctx, resp, watch)
 	}
 	return a
+}
+
+// reading is the context that an answer is read in: the request's, unless the answer
+// is read to its end whether the client stays or not.
+func (x *Exchange) reading() context.Context {
+	if x.pair != nil {
+		return context.WithoutCancel(x.request.Context())
+	}
+	return x.request.Context()
 }
 
 // stall is how long the upstream may be silent once it has begun to answer.

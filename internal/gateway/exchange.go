@@ -49,7 +49,9 @@ type Exchange struct {
 	announced  int                  // attempts in the journal: the candidates up to there
 	trying     *attempt             // the last of them, once it has begun
 	mayOwe     bool                 // an attempt before the last may have generated something
-	sample     *sample              // the answer, when it is to be counted; else nil
+	sample     *sample              // the answer, when it is to be counted or compared; else nil
+	pair       *pairing             // when the answer is compared with a trusted one; else nil
+	inside     *Inside              // of an exchange that Sallyport itself began; else nil
 	record     record.Exchange
 }
 
@@ -205,12 +207,16 @@ func (x *Exchange) refuseOwned() error {
 // are permitted the ones remain that can be asked this, in the order they are tried.
 func (x *Exchange) decide() error {
 	x.label = x.snapshot.label(x.principal.Project)
+	targets := x.snapshot.Targets(identity.Model(x.call.Model))
+	if x.inside != nil {
+		x.label, targets = x.inside.Label, []Target{x.inside.Target}
+	}
 	x.record.Label = x.label.String()
 	var able []route.Candidate
 	var denied policy.Decision
 	var uncarried error          // why the first permitted candidate cannot be asked
 	var silent identity.Upstream // a local one that would be trusted if it said what it serves
-	for i, t := range x.snapshot.Targets(identity.Model(x.call.Model)) {
+	for i, t := range targets {
 		u := x.snapshot.Upstreams[t.Upstream]
 		if u == nil || x.pinned != "" && x.pinned != t.Upstream {
 			continue
@@ -247,6 +253,9 @@ func (x *Exchange) decide() error {
 		return fault.New(fault.NotCarried, "")
 	}
 	x.record.Effect, x.record.Rules = denied.Effect.String(), denied.Rules
+	if denied.Rules[0] == policy.RuleQuarantined {
+		return x.quarantined()
+	}
 	if silent != "" {
 		return fault.Newf(fault.PolicyRefused, "no upstream of this model may carry data labelled %s: the local one has not told which models it serves itself; an operator can ask why with: sallyport upstreams test %s",
 			x.label, silent)
@@ -259,8 +268,22 @@ func (x *Exchange) decide() error {
 // quarantined meanwhile is out, although the rest of the configuration that an
 // exchange began with stays in force for it.
 func (x *Exchange) facts(c route.Candidate) policy.Facts {
-	_, quarantined := x.gateway.Snapshot().Quarantined[c.Upstream]
+	_, quarantined := x.gateway.Snapshot().Quarantined[Target{c.Upstream, c.Model}]
+	quarantined = quarantined && x.inside == nil
 	return policy.Facts{Label: x.label, Class: c.Class, Quarantined: quarantined}
+}
+
+// quarantined says which verdict took the last upstream out of routing, and how an
+// operator overrides it.
+func (x *Exchange) quarantined() error {
+	s := x.gateway.Snapshot()
+	for _, t := range s.Targets(identity.Model(x.call.Model)) {
+		if why, out := s.Quarantined[t]; out {
+			return fault.Newf(fault.Unavailable, "no upstream of this model is left: %s; an operator can override it with: sallyport audit override %s --model %q --reason WHY",
+				why, t.Upstream, clip(t.Model, 128))
+		}
+	}
+	return fault.New(fault.Unavailable, "no upstream of this model is left: an audit took them out of routing")
 }
 
 // hold reserves the money of the exchange.
@@ -289,6 +312,7 @@ var scratch = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 4<<10)}
 // intend writes the intent and the first attempt: both exist before a byte leaves.
 func (x *Exchange) intend() error {
 	x.seal()
+	x.pair = x.pairUp()
 	x.sample = x.sampling()
 	room, err := x.gateway.Journal.Reserve(outcomeRoom)
 	if err == nil {
@@ -335,7 +359,7 @@ func (x *Exchange) finish(last *attempt) {
 	r.Declared, r.AnswerID, r.Finish = clip(s.Model, 256), clip(s.ID, 256), clip(s.Finish, 64)
 	r.State = string(last.state)
 	x.settle(last, s)
-	if x.sample != nil {
+	if x.sample.counts() {
 		r.Counted = ledger.Sampled
 	}
 	b := scratch.Get().(*buffer)
@@ -349,6 +373,7 @@ func (x *Exchange) finish(last *attempt) {
 	x.room.Release()
 	x.room = nil
 	x.gateway.metrics.observe(&x.record)
+	x.offerPair(last)
 	x.submit(last)
 }
 

@@ -40,6 +40,12 @@ type Config struct {
 	SpoolBytes int64          // that all of them may take at once; 0 means 4 GiB
 	TrustProxy []netip.Prefix // peers whose X-Forwarded-For is believed; optional
 
+	// Paired takes every pair of a watch, MayCompare says whether another one may be
+	// paid for. Both are called from several goroutines; Paired is nil where nothing is
+	// watched.
+	Paired     func(*Pair)
+	MayCompare func(Target) bool
+
 	// SkipHashes leaves the body commitments out of the records; only benchmarks
 	// set it, to show what they cost.
 	SkipHashes bool
@@ -54,6 +60,7 @@ type Gateway struct {
 	sockets   sockets
 	spooled   spoolRoom
 	samples   samples
+	pairs     pairs
 	mux       http.Handler
 
 	mu       sync.Mutex
@@ -69,6 +76,7 @@ var ErrDraining = errors.New("exchanges were still running when the gateway stop
 func New(cfg Config, s *Snapshot) *Gateway {
 	g := &Gateway{Config: cfg, idle: make(chan struct{})}
 	g.samples.queue = make(chan *counting, maxWaiting)
+	g.pairs.queue = make(chan *pairing, maxPairs)
 	g.metrics = newMetrics(cfg.Registerer, func() float64 { return float64(len(g.samples.queue)) })
 	g.samples.metrics = g.metrics.counts
 	g.strangers.report = g.reportStrangers

@@ -30,6 +30,7 @@ type reply struct {
 	unread   bool        // the connection may still bring some of the request's body
 	allow    string      // methods that the route accepts, for a request with another
 	formless bool        // the answer has no form for errors
+	deaf     bool        // pieces of a stream that the client does not take are no reason to stop
 	array    *array      // turns events into what the client gets; nil when it gets events
 }
 
@@ -97,7 +98,14 @@ func (p *reply) stream(status int, b []byte) bool {
 		p.streamHeader()
 	}
 	p.begin(status)
-	return p.write(p.array.elements(b)) && p.flush()
+	return p.write(p.array.elements(b)) && p.flush() || p.deaf
+}
+
+// persist goes on taking a stream when the client has left.
+func (p *reply) persist() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deaf = true
 }
 
 func (p *reply) streamHeader() {

@@ -37,14 +37,20 @@ type sample struct {
 	body    []byte
 	why     string // why it is not countable; nothing more is kept then
 	dropped bool   // there was no room for it
+	count   bool   // the answer is counted, not only compared
 }
 
-// sampling decides whether the exchange is counted.
+// counts reports whether the answer is counted.
+func (s *sample) counts() bool { return s != nil && s.count }
+
+// sampling decides whether the answer of the exchange is kept, to be counted or to be
+// compared.
 func (x *Exchange) sampling() *sample {
-	if x.endpoint.kind != generate || x.endpoint.name == wire.Compact || !sampled(x.record.Salt, x.snapshot.Count.Share) {
+	count := x.endpoint.kind == generate && x.endpoint.name != wire.Compact && sampled(x.record.Salt, x.snapshot.Count.Share)
+	if !count && x.pair == nil {
 		return nil
 	}
-	return &sample{room: &x.gateway.samples}
+	return &sample{room: &x.gateway.samples, count: count}
 }
 
 // begin takes the answer of another attempt.
@@ -92,6 +98,10 @@ func (x *Exchange) submit(last *attempt) {
 		return
 	}
 	x.sample = nil
+	if !s.count {
+		s.release()
+		return
+	}
 	c := counting{
 		format: s.format, stream: x.call.Stream, body: s.body, upstream: last.upstream,
 		record: record.Count{

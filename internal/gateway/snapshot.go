@@ -27,8 +27,12 @@ type Snapshot struct {
 	DropMeaning  bool
 	RejectTuning bool
 
-	// Quarantined upstreams are out of routing; the reason is told to operators.
-	Quarantined map[identity.Upstream]string
+	// Quarantined targets are out of routing, Lowered ones are tried after all others;
+	// the reason is told to operators.
+	Quarantined map[Target]string
+	Lowered     map[Target]string
+
+	Watches map[Target]Watch
 }
 
 // Target is one way to serve a public model.
@@ -106,5 +110,6 @@ func (s *Snapshot) Candidate(t Target, position int) (route.Candidate, bool) {
 	if u == nil {
 		return route.Candidate{}, false
 	}
-	return route.Candidate{Upstream: t.Upstream, Model: t.Model, Class: u.ClassOf(t.Model), Position: position}, true
+	_, lowered := s.Lowered[t]
+	return route.Candidate{Upstream: t.Upstream, Model: t.Model, Class: u.ClassOf(t.Model), Position: position, Lowered: lowered}, true
 }

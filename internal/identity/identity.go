@@ -55,6 +55,7 @@ const (
 	Key    Kind = "key"   // a virtual key: inference only
 	Admin  Kind = "admin" // an administrator's credential: the admin API only
 	Local  Kind = "local" // the owner of the data folder, through its socket: both
+	Audit  Kind = "audit" // Sallyport itself, asking an upstream what it serves: inference only
 )
 
 // Role is what an administrator may do. Roles are ordered: an admin may do what
@@ -98,4 +99,4 @@ func (p Principal) MayUse(m Model) bool {
 
 // MayInfer reports whether the principal may send traffic to models at all.
 // An administrator's credential may not.
-func (p Principal) MayInfer() bool { return p.Kind == Key || p.Kind == Local }
+func (p Principal) MayInfer() bool { return p.Kind == Key || p.Kind == Local || p.Kind == Audit }

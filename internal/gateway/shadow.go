@@ -1,0 +1,307 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"sallyport/internal/identity"
+	"sallyport/internal/label"
+	"sallyport/internal/llm"
+	"sallyport/internal/policy"
+	"sallyport/internal/wire"
+)
+
+// Watch says which exchanges that a target answers are put to trusted upstreams as
+// well, so that both answers can be compared. Nothing of it ever reaches the target:
+// whoever is compared cannot know.
+type Watch struct {
+	References   []Target // the first is the reference; the others are further honest deployments
+	Projects     map[identity.ProjectID]bool
+	Share        float64 // of the exchanges that are eligible
+	SameDefaults bool    // the operator's word that what a request leaves open means the same everywhere
+}
+
+// Pair is one request and what each side answered. It is in memory only.
+type Pair struct {
+	RID        string
+	Target     Target
+	Public     identity.Model
+	At         int64 // microseconds
+	Suspect    *Said
+	References []*Said // in the order of the watch
+	Prompt     int     // bytes
+	Turns      int
+	Tools      bool
+	Dropped    string // why there is nothing to compare; empty when there is
+}
+
+// Said is what a model said, apart from every id, format and time.
+type Said struct {
+	Text     string
+	Refusal  string
+	Calls    []llm.Call
+	Finish   llm.Finish
+	Failed   bool       // an error instead of an answer
+	Tokens   llm.Tokens // claimed
+	Usage    llm.UsageStatus
+	Cost     int64 // nano-USD
+	Declared string
+}
+
+// Bounds on pairs that wait for their reference.
+const (
+	maxPairs     = 64
+	maxPairBody  = 256 << 10
+	pairWorkers  = 4
+	pairDeadline = 60 * time.Second // from the question to the suspect to that to the reference
+)
+
+// pairing is a pair in the making.
+type pairing struct {
+	watch    Watch
+	endpoint endpoint
+	header   http.Header
+	body     []byte
+	label    label.Label
+	decode   wire.Format
+	stream   bool
+	answer   []byte
+	pair     Pair
+}
+
+// drawn reports whether an eligible exchange is compared: a function of the salt, as
+// what is counted is, and independent of that.
+func drawn(salt string, share float64) bool {
+	sum := sha256.Sum256([]byte("sallyport shadow\n" + salt))
+	return float64(binary.BigEndian.Uint64(sum[:8])>>11)/(1<<53) < share
+}
+
+// pairUp decides, before anything is sent and so before any answer is known, whether
+// the exchange is compared. One that is will be read to its end even if the client
+// leaves: which answers are compared must not depend on them.
+func (x *Exchange) pairUp() *pairing {
+	if x.inside != nil || x.gateway.Paired == nil || x.endpoint.kind != generate {
+		return nil
+	}
+	first := x.candidates[0]
+	w, watched := x.snapshot.Watches[Target{first.Upstream, first.Model}]
+	if !watched || !w.Projects[x.principal.Project] || !drawn(x.record.Salt, w.Share) || !x.eligible(w) {
+		return nil
+	}
+	p := &pairing{
+		watch: w, endpoint: x.endpoint, header: http.Header{}, body: bytes.Clone(x.body.bytes), label: x.label,
+		pair: Pair{RID: x.record.RID, Target: Target{first.Upstream, first.Model}, Public: identity.Model(x.call.Model), At: now(), Prompt: len(x.body.bytes)},
+	}
+	for _, name := range []string{"Content-Type", "Anthropic-Version", "Anthropic-Beta"} {
+		if v := x.request.Header.Values(name); len(v) > 0 {
+			p.header[name] = v
+		}
+	}
+	p.pair.Turns, p.pair.Tools = len(x.asked.Messages), len(x.asked.Tools) > 0
+	x.reply.persist()
+	return p
+}
+
+// eligible reports whether the request means the same to every side and may be sent
+// to each. Policy is asked again for the references, which must be allowed the very
+// same bytes.
+func (x *Exchange) eligible(w Watch) bool {
+	if x.body.bytes == nil || len(x.body.bytes) > maxPairBody || x.call.Choices > 1 || x.pinned != "" || x.turns != nil || x.endpoint.name == wire.Compact {
+		return false
+	}
+	r, err := x.neutral()
+	if err != nil || r.Asks(llm.StoredState) || r.Asks(llm.FileID) || len(r.Hosted) > 0 || sealed(r) {
+		return false
+	}
+	if !w.SameDefaults && (r.Options[llm.Temperature] == nil || r.Options[llm.TopP] == nil || x.call.MaxOutput == 0) {
+		return false
+	}
+	for _, t := range w.References {
+		c, known := x.snapshot.Candidate(t, 0)
+		if !known || policy.Decide(x.facts(c)).Effect != policy.Allow || x.snapshot.Upstreams[t.Upstream].Family() != x.snapshot.Upstreams[x.candidates[0].Upstream].Family() {
+			return false
+		}
+	}
+	return true
+}
+
+// sealed reports whether the history holds thinking that only its author can read.
+func sealed(r *llm.Request) bool {
+	return slices.ContainsFunc(r.Messages, func(m llm.Message) bool {
+		return slices.ContainsFunc(m.Parts, func(p llm.Part) bool { return p.Seal.Data != "" })
+	})
+}
+
+// pairs is where pairs wait for their reference.
+type pairs struct {
+	queue chan *pairing
+}
+
+// offer hands a pair over whose first half is done. When too many wait it is dropped
+// and told, for a share of drops that is too large says that nothing is known.
+func (x *Exchange) offerPair(last *attempt) {
+	p := x.pair
+	if p == nil {
+		return
+	}
+	x.pair = nil
+	s := x.sample
+	p.decode, p.stream = s.format, x.call.Stream
+	p.answer = bytes.Clone(s.body)
+	switch {
+	case len(x.record.Attempts) > 1 || last.candidate.Upstream != p.pair.Target.Upstream:
+		p.pair.Dropped = "another upstream answered"
+	case !s.known || s.dropped || s.why != "":
+		p.pair.Dropped = "the answer could not be kept"
+	case last.state == llm.Unreachable || last.state == llm.TimedOut || last.state == llm.Stalled && len(p.answer) == 0:
+		p.pair.Dropped = "no answer came"
+	}
+	if p.pair.Dropped != "" {
+		x.gateway.Paired(&p.pair)
+		return
+	}
+	p.pair.Suspect = p.said(last)
+	select {
+	case x.gateway.pairs.queue <- p:
+	default:
+		p.pair.Dropped = "too many pairs wait"
+		x.gateway.Paired(&p.pair)
+	}
+}
+
+// said reads the suspect's answer. An error is an outcome and not a reason to drop.
+func (p *pairing) said(last *attempt) *Said {
+	s := read(p.decode, p.stream, p.answer)
+	s.Failed = s.Failed || last.state == llm.UpstreamStatus || last.state == llm.ErrorFrame
+	p.answer = nil
+	return s
+}
+
+// read reads an answer's events into what was said.
+func read(format wire.Format, stream bool, body []byte) *Said {
+	s, decoder := &Said{}, format.Decode()
+	if !stream {
+		answer, err := decoder.Whole(body)
+		if err != nil || len(answer.Choices) == 0 {
+			return &Said{Failed: true}
+		}
+		for _, part := range answer.Choices[0].Parts {
+			s.part(part)
+			s.text(part.Kind, part.Text)
+		}
+		s.Finish = answer.Choices[0].Finish
+		return s
+	}
+	kinds := map[int]llm.PartKind{}
+	split := wire.NewSplitter(len(body) + 1)
+	split.Feed(body)
+	var events []llm.Event
+	for split.Next() {
+		var err error
+		if events, err = decoder.Frame(events[:0], split.Event()); err != nil {
+			s.Failed = true
+			return s
+		}
+		for i := range events {
+			switch ev := &events[i]; {
+			case ev.Choice != 0:
+			case ev.Kind == llm.PartStart:
+				kinds[ev.Index] = ev.Part.Kind
+				s.part(ev.Part)
+				s.text(ev.Part.Kind, ev.Part.Text)
+			case ev.Kind == llm.PartDelta:
+				s.text(kinds[ev.Index], ev.Text)
+			case ev.Kind == llm.Finished:
+				s.Finish = ev.Finish
+			}
+		}
+	}
+	return s
+}
+
+func (s *Said) part(p llm.Part) {
+	if p.Kind == llm.ToolCall {
+		s.Calls = append(s.Calls, llm.Call{Name: p.Call.Name, Input: bytes.Clone(p.Call.Input)})
+	}
+}
+
+func (s *Said) text(kind llm.PartKind, lit llm.Lit) {
+	if len(lit) == 0 {
+		return
+	}
+	text := wire.Unquote(lit)
+	switch kind {
+	case llm.Text:
+		s.Text += string(text)
+	case llm.Refusal:
+		s.Refusal += string(text)
+	case llm.ToolCall:
+		if n := len(s.Calls); n > 0 {
+			s.Calls[n-1].Input = append(s.Calls[n-1].Input, text...)
+		}
+	}
+}
+
+// Compare puts sampled requests to their references until ctx ends; what waits then
+// is dropped.
+func (g *Gateway) Compare(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for range pairWorkers {
+		wg.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case p := <-g.pairs.queue:
+					g.compare(ctx, p)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return nil
+}
+
+// compare asks the references what the suspect was asked, and hands the pair over.
+func (g *Gateway) compare(ctx context.Context, p *pairing) {
+	defer func() {
+		if e := recover(); e != nil {
+			g.Logger.Error("panic while comparing", "request_id", p.pair.RID, "panic", slog.AnyValue(e), "stack", string(debug.Stack()))
+		}
+	}()
+	asked := time.UnixMicro(p.pair.At)
+	for _, t := range p.watch.References {
+		late := time.Since(asked) > pairDeadline || !sameDay(asked, time.Now())
+		if late || !g.MayCompare(p.pair.Target) {
+			p.pair.Dropped = "no reference in time or within the budget"
+			break
+		}
+		said := g.askInside(ctx, Inside{Principal: Auditor(p.pair.Target), Target: t, Label: p.label}, p.endpoint, p.header, p.body)
+		if said == nil {
+			p.pair.Dropped = "the reference gave no answer"
+			break
+		}
+		p.pair.References = append(p.pair.References, said)
+	}
+	g.Paired(&p.pair)
+}
+
+// sameDay reports whether two times are of one day in UTC: templates that tell the
+// date differ across midnight.
+func sameDay(a, b time.Time) bool {
+	return a.UTC().YearDay() == b.UTC().YearDay() && a.UTC().Year() == b.UTC().Year()
+}
+
+// Auditor is the principal that the audit of a target acts as: its requests have
+// records and money of their own, and never a user's key.
+func Auditor(t Target) identity.Principal {
+	return identity.Principal{Kind: identity.Audit, Key: identity.KeyID("audit:" + string(t.Upstream)), Name: "audit", Project: "audit"}
+}
