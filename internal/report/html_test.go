@@ -156,9 +156,9 @@ func poison(v reflect.Value, with string) {
 			v.SetString(with)
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Field(i).CanSet() {
-				poison(v.Field(i), with)
+		for _, field := range v.Fields() {
+			if field.CanSet() {
+				poison(field, with)
 			}
 		}
 	case reflect.Pointer:
@@ -183,15 +183,24 @@ func FuzzHTML(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
+	small := func(with string) *verdict.Report { // few points, to try more strings
+		r := swap()
+		for i := range r.Verdicts {
+			r.Verdicts[i].Curve = r.Verdicts[i].Curve[:2]
+		}
+		r.Detectors[0].Charts[0] = cells(0)
+		poison(reflect.ValueOf(r).Elem(), with)
+		return r
+	}
+	var want []string
 	f.Fuzz(func(t *testing.T, with string) {
 		if with == "" {
 			return // parts of the page are left out then
 		}
-		harmless, hostile := swap(), swap()
-		poison(reflect.ValueOf(harmless).Elem(), "x")
-		poison(reflect.ValueOf(hostile).Elem(), with)
-		page := render(t, hostile)
-		want, _ := skeleton(t, render(t, harmless))
+		if want == nil {
+			want, _ = skeleton(t, render(t, small("x")))
+		}
+		page := render(t, small(with))
 		got, words := skeleton(t, page)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("%q changes the page:\n%s", with, diff)

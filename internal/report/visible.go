@@ -1,3 +1,10 @@
+// Package report shows an audit's report to people: as one page that needs nothing else,
+// as text on a terminal, as a line of progress while it runs, and beside another report.
+//
+// Texts in a report may come from an endpoint that is hostile. Each goes through one gate
+// before anything is rendered, which makes its characters visible and cuts its length.
+// What was not tested, and what is not known, is said in words and never looks like a
+// pass or like nothing.
 package report
 
 import (

@@ -163,11 +163,3 @@ func detectorCost(d verdict.Result) string {
 	}
 	return dollars(d.Cost)
 }
-
-// tested says in a word whether a hypothesis was tested.
-func tested(v verdict.Verdict) string {
-	if v.Tested {
-		return "yes"
-	}
-	return "no"
-}
