@@ -37,10 +37,14 @@ func (w *workplace) startTargets(ctx context.Context, names []string, mockArgs .
 			}
 		default:
 			var env []string
-			if name == "sallyport-nohash" {
+			more := ""
+			switch name {
+			case "sallyport-nohash":
 				env = []string{"SALLYPORT_BENCH_NO_HASH=1"}
+			case "sallyport-nocount":
+				more = "count: { share: 0 }\n"
 			}
-			g, err := w.newGateway(ctx, upstream, env...)
+			g, err := w.newGateway(ctx, upstream, more, env...)
 			if err != nil {
 				return nil, err
 			}

@@ -42,7 +42,7 @@ const cutConns = 16
 // it. The ReverseProxies are the control: where they lose none, the run shows
 // little.
 func runCut(ctx context.Context, o options) error {
-	names := slices.DeleteFunc(slices.Clone(o.targets), func(n string) bool { return n == "direct" || n == "sallyport-nohash" })
+	names := slices.DeleteFunc(slices.Clone(o.targets), func(n string) bool { return n == "direct" || strings.HasPrefix(n, "sallyport-") })
 	banner("cut", fmt.Sprintf("%d streams a target on %d connections against an upstream that answers at once", o.cuts, cutConns))
 	var all []severed
 	var failed []error

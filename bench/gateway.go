@@ -31,12 +31,12 @@ type gateway struct {
 const (
 	publicModel     = "bench"
 	translatedModel = "bench-translated"
-	upstreamModel   = "bench-1"
+	upstreamModel   = "gpt-5-b" // which has a published vocabulary: a sample of the answers is counted
 	upstreamKey     = "bench-upstream-credential"
 )
 
-// newGateway writes a configuration, starts the gateway with it and makes a key.
-func (w *workplace) newGateway(ctx context.Context, upstream string, env ...string) (*gateway, error) {
+// newGateway writes a configuration with more at its end, starts the gateway with it and makes a key.
+func (w *workplace) newGateway(ctx context.Context, upstream, more string, env ...string) (*gateway, error) {
 	bin, err := w.build(ctx)
 	if err != nil {
 		return nil, err
@@ -59,8 +59,8 @@ func (w *workplace) newGateway(ctx context.Context, upstream string, env ...stri
 		"  - { name: messages, kind: anthropic, base_url: \"http://%[4]s/v1\", key: \"env:BENCH_UPSTREAM_KEY\", class: local }\n"+
 		"models:\n"+
 		"  %[5]s: { targets: [ { upstream: mock, model: %[7]s } ] }\n"+
-		"  %[6]s: { targets: [ { upstream: messages, model: %[7]s } ] }\n",
-		g.addr, admin, g.data(), upstream, publicModel, translatedModel, upstreamModel)
+		"  %[6]s: { targets: [ { upstream: messages, model: %[7]s } ] }\n%[8]s",
+		g.addr, admin, g.data(), upstream, publicModel, translatedModel, upstreamModel, more)
 	if err := os.WriteFile(filepath.Join(g.dir, "sallyport.yaml"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func runKill(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	g, err := w.newGateway(ctx, upstream)
+	g, err := w.newGateway(ctx, upstream, "")
 	if err != nil {
 		return err
 	}

@@ -132,7 +132,7 @@ func (o options) check() error {
 		return fmt.Errorf("-early is first or all, not %q", o.early)
 	}
 	for _, t := range o.targets {
-		if !slices.Contains([]string{"direct", "rp", "rpbuf", "sallyport", "sallyport-nohash"}, t) {
+		if !slices.Contains([]string{"direct", "rp", "rpbuf", "sallyport", "sallyport-nohash", "sallyport-nocount"}, t) {
 			return fmt.Errorf("unknown target %q", t)
 		}
 	}

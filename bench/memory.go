@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -35,7 +36,7 @@ func runMemory(ctx context.Context, o options) error {
 	banner("memory", fmt.Sprintf("resident memory idle and with %d open streams; time to ready over %d starts", n, o.starts))
 	var all []footprint
 	for _, name := range o.targets {
-		if name == "direct" || name == "sallyport-nohash" {
+		if name == "direct" || strings.HasPrefix(name, "sallyport-") {
 			continue
 		}
 		f, err := measureFootprint(ctx, w, name, n, o.starts)
@@ -125,7 +126,7 @@ func startTimes(ctx context.Context, w *workplace, name string, starts int) (spr
 		}
 		return spreadOf(times), nil
 	}
-	g, err := w.newGateway(ctx, upstream)
+	g, err := w.newGateway(ctx, upstream, "")
 	if err != nil {
 		return spread{}, err
 	}
