@@ -31,7 +31,7 @@ type gateway struct {
 const (
 	publicModel     = "bench"
 	translatedModel = "bench-translated"
-	upstreamModel   = "gpt-5-bench" // which has a published vocabulary: a sample of the answers is counted
+	upstreamModel   = "gpt-5-b" // which has a published vocabulary: a sample of the answers is counted
 	upstreamKey     = "bench-upstream-credential"
 )
 

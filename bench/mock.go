@@ -194,14 +194,14 @@ type voice struct {
 
 const (
 	streamHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
-	chunkStart = `{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1763800000,"model":"gpt-5-bench",`
+	chunkStart = `{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1763800000,"model":"gpt-5-b",`
 	lastChunk  = "0\r\n\r\n"
 	frameText  = " once upon a time"
 )
 
 var (
 	chatVoice = voice{
-		unary: withLength(`{"id":"chatcmpl-bench","object":"chat.completion","created":1763800000,"model":"gpt-5-bench","choices":[{"index":0,` +
+		unary: withLength(`{"id":"chatcmpl-bench","object":"chat.completion","created":1763800000,"model":"gpt-5-b","choices":[{"index":0,` +
 			`"message":{"role":"assistant","content":"` + story + `"},"finish_reason":"stop"}],` +
 			`"usage":{"prompt_tokens":300,"completion_tokens":160,"total_tokens":460}}`),
 		begin:        []byte(streamHead),
@@ -214,10 +214,10 @@ var (
 	doneFrame   = append(chunk("", "[DONE]"), lastChunk...)
 
 	messagesVoice = voice{
-		unary: withLength(`{"id":"msg_bench","type":"message","role":"assistant","model":"gpt-5-bench","content":[{"type":"text","text":"` + story + `"}],` +
+		unary: withLength(`{"id":"msg_bench","type":"message","role":"assistant","model":"gpt-5-b","content":[{"type":"text","text":"` + story + `"}],` +
 			`"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":300,"output_tokens":160}}`),
 		begin: slices.Concat([]byte(streamHead),
-			chunk("message_start", `{"type":"message_start","message":{"id":"msg_bench","type":"message","role":"assistant","model":"gpt-5-bench","content":[],`+
+			chunk("message_start", `{"type":"message_start","message":{"id":"msg_bench","type":"message","role":"assistant","model":"gpt-5-b","content":[],`+
 				`"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":300,"output_tokens":1}}}`),
 			chunk("content_block_start", `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`)),
 		content:      chunk("content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"`+frameText+`"}}`),
@@ -231,7 +231,7 @@ var (
 
 	firstOfStream = slices.Concat(chatVoice.begin, chatVoice.content)
 	wholeStream   = slices.Concat(chatVoice.begin, bytes.Repeat(chatVoice.content, frames), chatVoice.endWithUsage)
-	modelsAnswer  = withLength(`{"object":"list","data":[{"id":"gpt-5-bench","object":"model","created":1763800000,"owned_by":"bench"}]}`)
+	modelsAnswer  = withLength(`{"object":"list","data":[{"id":"gpt-5-b","object":"model","created":1763800000,"owned_by":"bench"}]}`)
 
 	// story is as long as makes an answer of Chat Completions 1 KB.
 	story = strings.Repeat("once upon a time ", 50)[:771]

@@ -155,7 +155,7 @@ func TestNotCountable(t *testing.T) {
 	want := map[string]string{}
 	for why, c := range map[string]call{
 		"tool calls": tool, "incomplete": chat("x [[status=500]]"), "no claim": chat("x [[usage=none]]"),
-		"too long": chat(fmt.Sprintf("x [[frames=5 frame-bytes=%d]]", gateway.MaxSample/4)),
+		"too long": formatNamed("gemini").call(fmt.Sprintf("x [[frames=5 frame-bytes=%d]]", gateway.MaxSample/4)),
 	} {
 		want[r.do(t, c).rid] = why
 	}
