@@ -40,7 +40,7 @@ func buildTrace(d draw, _ string, level int) (problem, bool) {
 			interpret(program, vars)
 			return one(itoa(recurse(depth, step, vars[variables[result]])))
 		},
-	}, value >= 0 && value < 1_000_000
+	}, state[result] != start[result] && value < 1_000_000
 }
 
 // recurse is the function f of a program.
@@ -61,7 +61,7 @@ func drawBlock(d draw, n, depth int) []statement {
 			s.n = d.between(7, 40)
 		}
 		if depth > 0 && (i == 0 || d.IntN(3) == 0) {
-			s.op = pick(d, []string{"loop", "loop", "if"})
+			s.op, s.n = pick(d, []string{"loop", "loop", "if"}), d.between(2, 4)
 			s.nested = drawBlock(d, 2, depth-1)
 		}
 		list = append(list, s)
