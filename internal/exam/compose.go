@@ -18,17 +18,16 @@ type family struct {
 // problem is a question before it has words around it. build gives answer by the way it was made; solve
 // gives every answer that fits what will be shown.
 type problem struct {
-	size      int
-	fields    []string // pairs of mark and text
-	story     []string // sentences among which asides are strewn; the mark «story»
-	body      string   // set as it is; the mark «body»
-	kind      Kind
-	answer    string
-	unit      string
-	others    []string // wrong answers of the right form, for multiple choice
-	rules     []Rule
-	maxTokens int
-	solve     func() []string
+	size   int
+	fields []string // pairs of mark and text
+	story  []string // sentences among which asides are strewn; the mark «story»
+	body   string   // set as it is; the mark «body»
+	kind   Kind
+	answer string
+	unit   string
+	others []string // wrong answers of the right form, for multiple choice
+	rules  []Rule
+	solve  func() []string
 }
 
 const letters = "ABCDEFGHIJ"
@@ -54,7 +53,7 @@ func fill(text string, pairs ...string) string {
 func compose(d draw, f family, p problem, level int, opts Options) (Item, error) {
 	item := Item{
 		Family: f.name, Difficulty: level, Answer: p.answer, Kind: p.kind, Language: f.language, Unit: p.unit,
-		Rules: p.rules, Size: p.size, Skeleton: d.IntN(len(f.skeletons)), MaxTokens: max(p.maxTokens, 1024),
+		Rules: p.rules, Size: p.size, Skeleton: d.IntN(len(f.skeletons)), MaxTokens: min(1024+64*p.size, 4096),
 	}
 	separator := " "
 	if f.language == "zh" {
@@ -124,11 +123,15 @@ func permute(d draw, item *Item, p problem, n int) (string, error) {
 	at := d.IntN(len(wrong) + 1)
 	item.Choices = slices.Insert(wrong, at, p.answer)
 	item.Answer, item.Kind = letters[at:at+1], Choice
-	var lines []string
-	for i, choice := range item.Choices {
-		lines = append(lines, fmt.Sprintf("%c) %s", letters[i], choice))
+	return optionLines(item.Choices), nil
+}
+
+func optionLines(choices []string) string {
+	lines := make([]string, len(choices))
+	for i, choice := range choices {
+		lines[i] = fmt.Sprintf("%c) %s", letters[i], choice)
 	}
-	return strings.Join(lines, "\n"), nil
+	return strings.Join(lines, "\n")
 }
 
 // instruction says how to answer.

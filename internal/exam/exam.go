@@ -50,7 +50,7 @@ type Item struct {
 	Unit       string   // of a Number: a reply in another known unit is wrong
 	Choices    []string // the options A, B, ... when Kind is Choice
 	Rules      []Rule   // when Kind is Format
-	MaxTokens  int      // a limit for the reply that a right one does not reach
+	MaxTokens  int      // a limit that a right reply keeps, without what a model thinks before it
 	Size       int      // steps, rows or entities to work through; it never falls as difficulty rises
 	Skeleton   int      // which paraphrase was used, from 0
 	Wrapper    string   // what the prompt is dressed as, "plain" for nothing
@@ -71,7 +71,7 @@ type Family struct {
 }
 
 // attempts bounds how often a question without a unique answer is drawn again.
-const attempts = 64
+const attempts = 400
 
 // Errors of Generate that callers may branch on.
 var (
@@ -118,9 +118,13 @@ func Generate(name string, difficulty int, seed [32]byte, opts Options) (Item, e
 	if opts.Choices != 0 && (opts.Choices < 2 || opts.Choices > len(letters)) {
 		return Item{}, fmt.Errorf("exam: %d choices are not within 2 to %d", opts.Choices, len(letters))
 	}
-	f := families[i]
+	return families[i].generate(difficulty, seed, opts)
+}
+
+// generate draws until a question has exactly the answer it was built with.
+func (f family) generate(difficulty int, seed [32]byte, opts Options) (Item, error) {
 	for attempt := range uint64(attempts) {
-		d := newDraw(keyed(seed[:], name, fmt.Sprint(difficulty), attempt))
+		d := newDraw(keyed(seed[:], f.name, itoa(difficulty), attempt))
 		p, ok := f.build(d, f.language, difficulty)
 		if !ok || !slices.Equal(p.solve(), []string{p.answer}) {
 			continue
@@ -130,10 +134,10 @@ func Generate(name string, difficulty int, seed [32]byte, opts Options) (Item, e
 			continue
 		}
 		if err != nil {
-			return Item{}, fmt.Errorf("exam: %s: %w", name, err)
+			return Item{}, fmt.Errorf("exam: %s: %w", f.name, err)
 		}
 		item.Seed = seed
 		return item, nil
 	}
-	return Item{}, fmt.Errorf("exam: %s at difficulty %d: no question with one answer in %d draws", name, difficulty, attempts)
+	return Item{}, fmt.Errorf("exam: %s at difficulty %d: no question with one answer in %d draws", f.name, difficulty, attempts)
 }

@@ -29,7 +29,7 @@ func must(t *testing.T, family string, difficulty, seed int, opts Options) Item 
 var variants = []Options{{}, {Brief: true}, {Choices: 4}}
 
 // every runs f over all families, difficulties and some seeds and options.
-func every(t *testing.T, seeds int, f func(t *testing.T, item Item)) {
+func every(t *testing.T, seeds int, f func(t *testing.T, item Item, opts Options)) {
 	for _, family := range Families() {
 		t.Run(family.Name, func(t *testing.T) {
 			for difficulty := 1; difficulty <= MaxDifficulty; difficulty++ {
@@ -38,7 +38,7 @@ func every(t *testing.T, seeds int, f func(t *testing.T, item Item)) {
 						if family.Name == "format" && opts.Choices > 0 {
 							continue
 						}
-						f(t, must(t, family.Name, difficulty, seed, opts))
+						f(t, must(t, family.Name, difficulty, seed, opts), opts)
 					}
 				}
 			}
@@ -63,19 +63,40 @@ func TestSeedsDiffer(t *testing.T) {
 }
 
 func TestGenerateIsDeterministic(t *testing.T) {
-	every(t, 2, func(t *testing.T, item Item) {
-		opts := Options{Choices: len(item.Choices)}
-		if item.Kind == Choice && len(item.Choices) < 4 {
-			opts.Choices = 4
-		}
-		if item.MaxTokens < 1024 {
-			opts.Brief = true
-		}
+	every(t, 2, func(t *testing.T, item Item, opts Options) {
 		again, err := Generate(item.Family, item.Difficulty, item.Seed, opts)
 		if err != nil || !reflect.DeepEqual(item, again) {
 			t.Fatalf("the same arguments give another item (%v):\n%s\n---\n%s", err, item.Prompt, again.Prompt)
 		}
 	})
+}
+
+// A question that its solver answers otherwise, or in two ways, is never given out.
+func TestGenerateNeedsOneAnswer(t *testing.T) {
+	draws := 0
+	build := func(solutions func() []string) func(draw, string, int) (problem, bool) {
+		return func(draw, string, int) (problem, bool) {
+			draws++
+			return problem{size: 1, body: "?", kind: Number, answer: "1", solve: solutions}, true
+		}
+	}
+	for name, solutions := range map[string][]string{"none": nil, "another": {"2"}, "two": {"1", "1"}} {
+		draws = 0
+		f := family{name, "", "en", []string{"«body»"}, build(func() []string { return solutions })}
+		if item, err := f.generate(1, seedOf(0), Options{}); err == nil || draws != attempts {
+			t.Errorf("%s: %+v after %d draws", name, item, draws)
+		}
+	}
+	draws = 0
+	f := family{"late", "", "en", []string{"«body»"}, build(func() []string {
+		if draws < 3 {
+			return []string{"1", "2"}
+		}
+		return []string{"1"}
+	})}
+	if _, err := f.generate(1, seedOf(0), Options{}); err != nil || draws != 3 {
+		t.Errorf("%v after %d draws", err, draws)
+	}
 }
 
 func TestGenerateRefuses(t *testing.T) {
@@ -101,7 +122,7 @@ func TestGenerateRefuses(t *testing.T) {
 var leftovers = regexp.MustCompile(`[«»]|%!|<nil>|\b(?:2[4-9]|[3-9]\d):\d\d\b|\b\d\d:[6-9]\d\b|(?:^|[ (])-\d+ (?:minutes|Minuten|minutos|days|km|kg|units|percent|EUR)|NaN`)
 
 func TestPromptsAreWhole(t *testing.T) {
-	every(t, 6, func(t *testing.T, item Item) {
+	every(t, 6, func(t *testing.T, item Item, _ Options) {
 		if found := leftovers.FindString(item.Prompt + item.System); found != "" {
 			t.Errorf("%q in:\n%s", found, item.Prompt)
 		}

@@ -9,27 +9,22 @@ import (
 // The answer itself, and the answer as the instruction asks for it, are right in every family.
 func TestOwnAnswerIsRight(t *testing.T) {
 	for _, family := range Families() {
-		for _, difficulty := range []int{1, 4, 7, 10} {
-			seeds := 200
-			if family.Name == "needle" {
-				seeds = 20
+		for seed := range 200 {
+			difficulty := []int{1, 4, 7, 10}[seed%4]
+			item := must(t, family.Name, difficulty, seed, Options{})
+			replies := []string{item.Answer}
+			if item.Kind != Format {
+				replies = append(replies, "Some work: 12 + 7 = 19.\n\n**Answer:** "+item.Answer, "Antwort: **"+item.Answer+"**", "答案："+item.Answer, "Respuesta: "+item.Answer+"\n")
 			}
-			for seed := range seeds {
-				item := must(t, family.Name, difficulty, seed, Options{})
-				replies := []string{item.Answer}
-				if item.Kind != Format {
-					replies = append(replies, "Some work: 12 + 7 = 19.\n\n**Answer:** "+item.Answer, "Antwort: **"+item.Answer+"**", "答案："+item.Answer, "Respuesta: "+item.Answer+"\n")
+			if item.Unit != "" {
+				replies = append(replies, "Answer: "+item.Answer+" "+item.Unit)
+			}
+			for _, reply := range replies {
+				if item.Language != "en" && item.Kind == Number {
+					reply = strings.ReplaceAll(reply, item.Answer, localDecimal(item.Answer, item.Language))
 				}
-				if item.Unit != "" {
-					replies = append(replies, "Answer: "+item.Answer+" "+item.Unit)
-				}
-				for _, reply := range replies {
-					if item.Language != "en" && item.Kind == Number {
-						reply = strings.ReplaceAll(reply, item.Answer, localDecimal(item.Answer, item.Language))
-					}
-					if g := Grade(item, reply); g.Verdict != Right {
-						t.Fatalf("%s %d seed %d: %q is %+v, want %q", family.Name, difficulty, seed, reply, g, item.Answer)
-					}
+				if g := Grade(item, reply); g.Verdict != Right {
+					t.Fatalf("%s %d seed %d: %q is %+v, want %q", family.Name, difficulty, seed, reply, g, item.Answer)
 				}
 			}
 		}
@@ -38,7 +33,7 @@ func TestOwnAnswerIsRight(t *testing.T) {
 
 // The answer of another seed is right only where it is the same answer.
 func TestOtherAnswersAreNotRight(t *testing.T) {
-	every(t, 5, func(t *testing.T, item Item) {
+	every(t, 5, func(t *testing.T, item Item, _ Options) {
 		other := must(t, item.Family, item.Difficulty, 50, Options{})
 		if item.Kind == Choice {
 			for i := range item.Choices {
@@ -156,12 +151,12 @@ func FuzzGrade(f *testing.F) {
 		{Kind: Text, Language: "en", Answer: ")]}"},
 		{Kind: YesNo, Language: "en", Answer: "yes"},
 		{Kind: Clock, Language: "en", Answer: "11:53"},
-		{Kind: Date, Language: "de", Answer: "2027-11-13"},
+		{Kind: Date, Language: "de", Answer: "2127-11-13"},
 		{Kind: Choice, Language: "en", Answer: "B", Choices: []string{"bolt", "bulb"}},
 		{Kind: Format, Rules: []Rule{{Name: ruleTimes, Word: "amber", N: 1}}, Answer: "amber"},
 		{Kind: Word, Language: "en", Answer: "Sunday"},
 	}
-	needs := []string{"12345", "7825", "31", "kx4821", "aino", "abcdef", ")]}", "yes", "53", "2727"[:1], "b", "amber", "sun"}
+	needs := []string{"12345", "7825", "31", "kx4821", "aino", "abcdef", ")]}", "yes", "53", "2127", "b", "amber", "sun"}
 	for i := range items {
 		f.Add(i, items[i].Answer)
 		f.Add(i, "The answer is **"+items[i].Answer+"**.\n")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -126,6 +127,22 @@ func publicItem(line []byte) (PublicItem, error) {
 		return item, errors.New("text after the object")
 	}
 	return item, item.check()
+}
+
+// Item is the question in the form in which generated ones are asked and graded.
+func (p PublicItem) Item() Item {
+	item := Item{Family: p.Family, Prompt: p.Question, Answer: p.Answer, Kind: Text, Language: "en", Choices: p.Choices, MaxTokens: 1024}
+	if x, ok := new(big.Rat).SetString(p.Answer); ok && !strings.ContainsAny(p.Answer, "/eExXpP_") {
+		item.Kind, item.Answer = Number, decimal(x, 12)
+	}
+	if p.Choices != nil {
+		i := slices.Index(p.Choices, p.Answer)
+		item.Kind, item.Answer = Choice, letters[i:i+1]
+		item.Prompt += "\n\n" + optionLines(p.Choices)
+	}
+	t := instructions[item.Language]
+	item.Prompt += "\n\n" + fill(t.final[0], "form", t.forms[item.Kind])
+	return item
 }
 
 func (p PublicItem) check() error {

@@ -21,6 +21,24 @@ func TestImport(t *testing.T) {
 	}
 }
 
+func TestPublicItemIsGraded(t *testing.T) {
+	for _, c := range []struct {
+		item         PublicItem
+		kind         Kind
+		right, wrong string
+	}{
+		{PublicItem{Question: "2+2?", Choices: []string{"3", "4"}, Answer: "4"}, Choice, "B", "A"},
+		{PublicItem{Question: "12*12.5?", Answer: "150.0"}, Number, "Answer: 150", "Answer: 15"},
+		{PublicItem{Question: "capital?", Answer: "Paris"}, Text, "Answer: Paris", "Answer: Rome"},
+		{PublicItem{Question: "ratio?", Answer: "1/2"}, Text, "1/2", "2"},
+	} {
+		item := c.item.Item()
+		if item.Kind != c.kind || Grade(item, c.right).Verdict != Right || Grade(item, c.wrong).Verdict != Wrong {
+			t.Errorf("%+v: %+v, %+v", item, Grade(item, c.right), Grade(item, c.wrong))
+		}
+	}
+}
+
 func TestImportRefuses(t *testing.T) {
 	for _, c := range []struct{ name, line, want string }{
 		{"no object", `[1]`, "not a JSON object"},

@@ -7,7 +7,7 @@ var wrappers = map[string][]wrapper{
 	"en": {
 		{"plain", "«prompt»"},
 		{"email", "From: «from»\nTo: «to»\nSubject: Re: «code»\n\nHi «to»,\n\n«prompt»\n\nThanks,\n«from»"},
-		{"ticket", "Ticket «code»\nReporter: «from»\nAssignee: «to»\nPriority: P«n»\n\nDescription\n«prompt»"},
+		{"ticket", "Ticket «code»\nReporter: «from»\nAssignee: «to»\nPriority: normal\n\nDescription\n«prompt»"},
 		{"spreadsheet", "Workbook «code», sheet «n», comment by «from» on the cell above the data:\n\n«prompt»"},
 		{"log", "[worker-«n»] INFO job=«code» user=«from» state=question text follows\n«prompt»\n[worker-«n»] INFO job=«code» state=waiting for reply"},
 		{"review", "Review thread on change «code», started by «from» and assigned to «to»:\n\n«prompt»"},

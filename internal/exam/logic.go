@@ -194,10 +194,11 @@ func drawClaim(d draw, who []string, i int, truth uint, level int) claim {
 		options = append(options, claim{who[j] + " is " + kind + ".", func(s uint) bool { return s>>j&1 == 1 != liar }})
 	}
 	// Without such a sentence, or one on two others, turning everybody round fits as well.
-	least := d.between(1, n-1)
-	options = append(options, claim{fmt.Sprintf("At least %d of us are truth-tellers.", least), func(s uint) bool { return bits.OnesCount(s) >= least }})
+	if least := d.between(2, n-1); level <= 2 || d.IntN(4) == 0 {
+		options = append(options, claim{fmt.Sprintf("At least %d of us are truth-tellers.", least), func(s uint) bool { return bits.OnesCount(s) >= least }})
+	}
 	k := (j + d.between(1, n-1)) % n
-	if k != i && level > 2 {
+	if k != i {
 		for _, same := range []bool{true, false} {
 			kind := map[bool]string{true: "of the same kind", false: "of different kinds"}[same]
 			options = append(options, claim{who[j] + " and " + who[k] + " are " + kind + ".", func(s uint) bool { return (s>>j&1 == s>>k&1) == same }})

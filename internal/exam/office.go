@@ -227,14 +227,15 @@ func buildNeedle(d draw, _ string, level int) (problem, bool) {
 		sentences[at] += fmt.Sprintf(" The depot at %s reported a reserve of %d barrels.", depot, values[i])
 	}
 	sum := values[0]
-	ask := "the reserve of " + depots[0]
+	var ask strings.Builder
+	ask.WriteString("the reserve of " + depots[0])
 	for i := 1; i < n; i++ {
 		sign, word := 1, " plus the reserve of "
 		if d.IntN(3) == 0 && sum > 999 {
 			sign, word = -1, " minus the reserve of "
 		}
 		sum += sign * values[i]
-		ask += word + depots[i]
+		ask.WriteString(word + depots[i])
 	}
 	var paragraphs []string
 	for part := range slices.Chunk(sentences, 12) {
@@ -242,8 +243,8 @@ func buildNeedle(d draw, _ string, level int) (problem, bool) {
 	}
 	body := strings.Join(paragraphs, "\n\n")
 	return problem{
-		size: len(sentences), body: body, fields: []string{"ask", ask}, kind: Number, answer: itoa(sum),
-		solve: func() []string { return one(itoa(needles(body, ask))) },
+		size: len(sentences), body: body, fields: []string{"ask", ask.String()}, kind: Number, answer: itoa(sum),
+		solve: func() []string { return one(itoa(needles(body, ask.String()))) },
 	}, sum > 0
 }
 

@@ -34,6 +34,9 @@ func buildPercent(d draw, language string, level int) (problem, bool) {
 			text = price(s.n, language) + " EUR"
 		}
 		steps = append(steps, s)
+		if forwardPrice(start, steps).Cmp(rat(10)) < 0 {
+			return problem{}, false
+		}
 		story = append(story, fill(pick(d, phrases), "n", text))
 	}
 	end, safe := rounded(forwardPrice(start, steps), 2)

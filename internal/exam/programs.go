@@ -24,11 +24,11 @@ func buildTrace(d draw, _ string, level int) (problem, bool) {
 	if level > 4 {
 		depth = d.between(2, level-1)
 	}
-	state := [3]int{start[0], start[1], start[2]}
+	state := machine{vars: [3]int{start[0], start[1], start[2]}}
 	for _, run := range compile(program) {
 		run(&state)
 	}
-	value := state[result]
+	value := state.vars[result]
 	if depth > 0 { // f(n) = f(n-1) + step*n, f(0) = value: as a sum
 		value += step * depth * (depth + 1) / 2
 	}
@@ -40,7 +40,7 @@ func buildTrace(d draw, _ string, level int) (problem, bool) {
 			interpret(program, vars)
 			return one(itoa(recurse(depth, step, vars[variables[result]])))
 		},
-	}, value >= 0 && value < 1_000_000
+	}, state.vars[result] != start[result] && !state.large
 }
 
 // recurse is the function f of a program.
@@ -61,7 +61,7 @@ func drawBlock(d draw, n, depth int) []statement {
 			s.n = d.between(7, 40)
 		}
 		if depth > 0 && (i == 0 || d.IntN(3) == 0) {
-			s.op = pick(d, []string{"loop", "loop", "if"})
+			s.op, s.n = pick(d, []string{"loop", "loop", "if"}), d.between(2, 4)
 			s.nested = drawBlock(d, 2, depth-1)
 		}
 		list = append(list, s)
@@ -69,12 +69,21 @@ func drawBlock(d draw, n, depth int) []statement {
 	return list
 }
 
-// compile makes closures over a fixed array.
-func compile(program []statement) []func(*[3]int) {
-	var list []func(*[3]int)
+// machine is the state of a compiled program.
+type machine struct {
+	vars  [3]int
+	large bool // a value went beyond maxValue: no question, and integers of 64 bits would overflow later
+}
+
+const maxValue = 1_000_000
+
+// compile makes closures over a machine.
+func compile(program []statement) []func(*machine) {
+	var list []func(*machine)
 	for _, s := range program {
 		inner := compile(s.nested)
-		list = append(list, func(v *[3]int) {
+		list = append(list, func(m *machine) {
+			v, rounds := &m.vars, 0
 			switch s.op {
 			case "add":
 				v[s.a] += v[s.b]
@@ -85,17 +94,19 @@ func compile(program []statement) []func(*[3]int) {
 			case "swap":
 				v[s.a], v[s.b] = v[s.b], v[s.a]
 			case "loop":
-				for range s.n {
-					for _, run := range inner {
-						run(v)
-					}
-				}
+				rounds = s.n
 			case "if":
 				if v[s.a] > v[s.b] {
-					for _, run := range inner {
-						run(v)
-					}
+					rounds = 1
 				}
+			}
+			for range rounds {
+				for _, run := range inner {
+					run(m)
+				}
+			}
+			if v[s.a] > maxValue {
+				v[s.a], m.large = 0, true
 			}
 		})
 	}

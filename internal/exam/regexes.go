@@ -22,12 +22,12 @@ var pieceMarks = []piece{{min: 1, max: 1}, {min: 0, max: 1, mark: "?"}, {min: 1,
 // buildRegex asks whether a text matches a pattern, or how many of several do.
 func buildRegex(d draw, _ string, level int) (problem, bool) {
 	var pattern []piece
-	source := ""
+	var source strings.Builder
 	for range 2 + level/2 {
 		p, s := pick(d, pieceMarks), pick(d, pieceSets)
 		p.set, p.shown = s.set, s.shown
 		pattern = append(pattern, p)
-		source += p.shown + p.mark
+		source.WriteString(p.shown + p.mark)
 	}
 	n := 1
 	if level > 3 {
@@ -48,7 +48,7 @@ func buildRegex(d draw, _ string, level int) (problem, bool) {
 		}
 		texts = append(texts, text)
 	}
-	re := regexp.MustCompile("^(?:" + source + ")$")
+	re := regexp.MustCompile("^(?:" + source.String() + ")$")
 	count := func() int {
 		sum := 0
 		for _, t := range texts {
@@ -59,7 +59,7 @@ func buildRegex(d draw, _ string, level int) (problem, bool) {
 		return sum
 	}
 	p := problem{size: len(pattern) * (n + 1), kind: Number, answer: itoa(matching)}
-	p.fields = []string{"pattern", source, "ask", "how many of these texts does it match from the first character to the last"}
+	p.fields = []string{"pattern", source.String(), "ask", "how many of these texts does it match from the first character to the last"}
 	p.body = strings.Join(texts, "\n")
 	p.solve = func() []string { return one(itoa(count())) }
 	if n == 1 {
@@ -68,7 +68,7 @@ func buildRegex(d draw, _ string, level int) (problem, bool) {
 		p.fields[3] = "does it match this text from the first character to the last"
 		p.solve = func() []string { return one(verdict[count()]) }
 	}
-	return p, len(source) > 3
+	return p, source.Len() > 3
 }
 
 // matchingText is a text that the pattern takes.

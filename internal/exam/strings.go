@@ -101,6 +101,9 @@ func buildStrings(d draw, _ string, level int) (problem, bool) {
 		lines = append(lines, fmt.Sprintf("%d. count how often the letter %s occurs; that number is the result", steps+1, letter))
 		p.kind, p.answer = Number, itoa(strings.Count(one1, letter))
 		p.solve = func() []string { return one(itoa(len(strings.Split(two, letter)) - 1)) }
+		if p.answer == "0" {
+			return problem{}, false
+		}
 	case 1:
 		k := d.between(1, n)
 		lines = append(lines, fmt.Sprintf("%d. take word number %d only; that word is the result", steps+1, k))

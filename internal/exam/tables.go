@@ -32,15 +32,12 @@ func buildJoin(d draw, _ string, level int) (problem, bool) {
 		prices[i] = d.between(3, 20+8*level)
 		catalogue = append(catalogue, []string{items[i], itoa(prices[i])})
 	}
-	type order struct{ customer, item, n int }
-	var list []order
 	target, sum := d.IntN(len(areas)), 0
 	for i := range orders {
-		o := order{d.IntN(customers), d.IntN(len(items)), d.between(1, 9)}
-		list = append(list, o)
-		lines = append(lines, []string{itoa(i + 1), who[o.customer], items[o.item], itoa(o.n)})
-		if area[o.customer] == target {
-			sum += o.n * prices[o.item]
+		customer, article, quantity := d.IntN(customers), d.IntN(len(items)), d.between(1, 9)
+		lines = append(lines, []string{itoa(i + 1), who[customer], items[article], itoa(quantity)})
+		if area[customer] == target {
+			sum += quantity * prices[article]
 		}
 	}
 	body := table("customer,region", shuffled(d, people)) + "\n\n" + table("article,price", catalogue) + "\n\n" + table("order,customer,article,quantity", lines)

@@ -22,7 +22,6 @@ var (
 		"velvet", "window", "yellow", "zipper", "planet", "silver", "tunnel", "violin", "walnut", "marble", "lantern", "harvest",
 		"bridge", "castle", "falcon", "glacier", "meadow", "pebble", "rocket", "spiral", "thunder", "voyage", "whistle", "blanket",
 	}
-	goods   = []string{"barley", "cement", "coffee", "copper wire", "flour", "gravel", "lentils", "olive pulp", "paint", "rice", "salt", "wax"}
 	regions = []string{"North", "South", "East", "West", "Centre", "Coast"}
 )
 
