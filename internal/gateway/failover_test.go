@@ -13,6 +13,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/label"
+	"sallyport/internal/policy"
 	"sallyport/internal/llm"
 	"sallyport/internal/upstream"
 	"sallyport/internal/upstreamtest"
@@ -243,13 +244,26 @@ func TestAllTargetsFail(t *testing.T) {
 	}
 }
 
+// out takes every target of some upstreams out of routing.
+func out(s *gateway.Snapshot, names ...identity.Upstream) map[gateway.Target]string {
+	all := map[gateway.Target]string{}
+	for _, targets := range s.Models {
+		for _, t := range targets {
+			if slices.Contains(names, t.Upstream) {
+				all[t] = "a verdict"
+			}
+		}
+	}
+	return all
+}
+
 // TestPolicy: what policy forbids is refused with a clear text and not sent.
 func TestPolicy(t *testing.T) {
 	class := func(c label.Class) func(*upstream.Config) {
 		return func(u *upstream.Config) { u.Class = c }
 	}
 	quarantine := func(s *gateway.Snapshot) {
-		s.Quarantined = map[identity.Upstream]string{oa: "a verdict", an: "a verdict", ge: "a verdict"}
+		s.Quarantined = out(s, oa, an, ge)
 	}
 	labelled := func(l label.Label) func(*gateway.Snapshot) { return func(s *gateway.Snapshot) { s.Label = l } }
 	for _, c := range []struct {
@@ -262,7 +276,7 @@ func TestPolicy(t *testing.T) {
 		{"label confidential", plan{snapshot: labelled(label.Confidential)}, "table.confidential.vetted", "labelled confidential"},
 		{"label restricted", plan{snapshot: labelled(label.Restricted)}, "table.restricted.vetted", "labelled restricted"},
 		{"no label", plan{snapshot: labelled(label.Unlabelled)}, "floor.unlabelled", "unlabelled"},
-		{"quarantined", plan{snapshot: quarantine}, "floor.quarantined", "floor.quarantined"},
+		{"quarantined", plan{snapshot: quarantine}, "floor.quarantined", "a verdict; an operator can override it with: sallyport audit override"},
 		{"the project's label", plan{snapshot: func(s *gateway.Snapshot) {
 			s.Label, s.Labels = label.Public, map[identity.ProjectID]label.Label{"p": label.Restricted}
 		}}, "table.restricted.vetted", "labelled restricted"},
@@ -271,7 +285,11 @@ func TestPolicy(t *testing.T) {
 			r := newRig(t, c.plan)
 			for _, f := range formats {
 				got := r.do(t, f.call("hello"))
-				if m := f.isFault(t, got, fault.PolicyRefused); !strings.Contains(m, c.text) {
+				kind := fault.PolicyRefused
+				if c.rule == policy.RuleQuarantined {
+					kind = fault.Unavailable
+				}
+				if m := f.isFault(t, got, kind); !strings.Contains(m, c.text) {
 					t.Errorf("%s: %s", f.name, m)
 				}
 				if x := r.refusal(t, got); x.Effect == "allow" || len(x.Rules) == 0 || x.Rules[0] != c.rule || x.Model != f.model {
@@ -292,7 +310,7 @@ func TestPermittedOnly(t *testing.T) {
 	inner := p.snapshot
 	p.snapshot = func(s *gateway.Snapshot) {
 		inner(s)
-		s.Quarantined = map[identity.Upstream]string{oa: "a verdict"}
+		s.Quarantined = out(s, oa)
 	}
 	r := newRig(t, p)
 	f := formatNamed("chat")
@@ -313,7 +331,7 @@ func TestPermittedOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	shut := free
-	shut.Quarantined = map[identity.Upstream]string{oa2: "a verdict"}
+	shut.Quarantined = out(&shut, oa2)
 	r.Swap(&shut)
 	got := <-done
 	f.isFault(t, got, fault.UpstreamFailed)

@@ -426,7 +426,7 @@ func TestWhichUpstream(t *testing.T) {
 	f.isFault(t, r.do(t, call{path: "/v1/batches", key: limited, body: `{"input_file_id":"file-1"}`}), fault.Forbidden)
 
 	quarantined := *r.Snapshot()
-	quarantined.Quarantined = map[identity.Upstream]string{"ob": "a test"}
+	quarantined.Quarantined = map[gateway.Target]string{{Upstream: "ob", Model: "m"}: "a test"}
 	r.Swap(&quarantined)
 	f.isFault(t, list(limited, "ob"), fault.PolicyRefused)
 	if o := r.outcome(t, one.as(t, upstream.OpenAI, http.MethodGet, "/v1/files", "")); o.Upstream != "oa" {

@@ -70,6 +70,21 @@ func (s *Snapshot) label(p identity.ProjectID) label.Label {
 	return s.Label
 }
 
+// quarantines reports whether a target is out of routing. What is kept at an upstream
+// belongs to no model: it is out as soon as one of the models is.
+func (s *Snapshot) quarantines(t Target) bool {
+	if t.Model != "" {
+		_, out := s.Quarantined[t]
+		return out
+	}
+	for q := range s.Quarantined {
+		if q.Upstream == t.Upstream {
+			return true
+		}
+	}
+	return false
+}
+
 // Targets resolves a public model name: the configured targets, or, for names of
 // the form upstream/model, the model of an upstream that exposes its list.
 func (s *Snapshot) Targets(m identity.Model) []Target {
