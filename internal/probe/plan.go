@@ -90,8 +90,7 @@ func (p *Plan) commit() string {
 	if err != nil {
 		panic("probe: a plan without a JSON form: " + err.Error()) // plain values only
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+	return hashOf(b)
 }
 
 // runSeed is the seed that a commitment and the randomness drawn after it give.
@@ -129,4 +128,10 @@ func (p *Plan) applicable() map[verdict.Null][]verdict.ID {
 		}
 	}
 	return by
+}
+
+// hashOf is the SHA-256 of some bytes, in hex.
+func hashOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
