@@ -367,10 +367,16 @@ var modelFamilies = []string{
 	"minimax", "ernie", "hunyuan", "nova-", "granite", "nemotron", "doubao",
 }
 
-// families are those that a name holds.
+// oSeries are the names of OpenAI's models that do not say so.
+var oSeries = regexp.MustCompile(`^o[134]\b`)
+
+// families are those that a name holds, without the publisher before it.
 func families(model string) []string {
-	model = strings.ToLower(model)
+	model = bareModel(model)
 	var in []string
+	if oSeries.MatchString(model) {
+		in = append(in, "gpt")
+	}
 	for _, f := range modelFamilies {
 		if strings.Contains(model, f) {
 			in = append(in, f)
