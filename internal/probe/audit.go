@@ -83,7 +83,8 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 	}
 	plan := &Plan{
 		Program: cfg.Program, Facts: cfg.Subject.Facts(), Profile: cfg.Profile, Started: cfg.Now().UTC(), Alpha: Alpha, Tolerance: cfg.Tolerance,
-		Parallel: cfg.Parallel, Cap: int64(cfg.Cap), Questions: QuestionsVersion, Live: cfg.Trusted != nil,
+		Parallel: cfg.Parallel, Cap: int64(cfg.Cap), Questions: QuestionsVersion, FactsDate: theFacts().Date.Format(time.DateOnly),
+		Live: cfg.Trusted != nil,
 	}
 	if cfg.Reference != nil {
 		plan.Reference, plan.RefID = &baseline{cfg.Reference}, cfg.Reference.ID

@@ -62,6 +62,10 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 	if err := r.words(ctx, ref); err != nil {
 		return nil, err
 	}
+	ref.Causal = r.causal(ctx)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	return ref, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"sallyport/internal/evidence"
 	"sallyport/internal/reference"
@@ -124,6 +125,9 @@ func (r *Record) Verify(ctx context.Context) (*verdict.Report, error) {
 		if r.Reference.ID != r.Plan.RefID {
 			return nil, fmt.Errorf("%w: the reference in it is not the one that the plan names", ErrOtherEnd)
 		}
+	}
+	if now := theFacts().Date.Format(time.DateOnly); r.Plan.FactsDate != now {
+		return nil, fmt.Errorf("the bundle rests on the vendors' facts of %s and this program knows those of %s; verify it with the version that made it, %s", r.Plan.FactsDate, now, r.Plan.Program)
 	}
 	if r.Plan.commit() != r.Report.Commit {
 		return nil, fmt.Errorf("%w: the plan is not the one that was committed to", ErrOtherEnd)

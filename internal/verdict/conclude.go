@@ -56,6 +56,9 @@ func (r *Report) verdict(n Null, f Fused, alpha float64) Verdict {
 			v.Veto, v.Tested = found.Text, true
 		}
 	}
+	if n == Same && r.Reference == nil && v.Veto == "" && f.MaxLogE < LevelNotice.Threshold() {
+		v.Tested = false // facts can speak against a model; that they do not is no test of it
+	}
 	if !v.Tested {
 		v.Reason = r.untested(n)
 		v.Wording = "not tested: " + v.Reason
