@@ -28,8 +28,8 @@ import (
 
 const testModel = "gpt-4o-mini"
 
-// oracle starts a model with chosen properties.
-func oracle(t *testing.T, o *upstreamtest.Oracle) *upstreamtest.Server {
+// startOracle starts a model with chosen properties.
+func startOracle(t *testing.T, o *upstreamtest.Oracle) *upstreamtest.Server {
 	t.Helper()
 	s, err := upstreamtest.Start(upstreamtest.Config{Oracle: o, Key: "sk-audit"})
 	if err != nil {
@@ -39,7 +39,7 @@ func oracle(t *testing.T, o *upstreamtest.Oracle) *upstreamtest.Server {
 	return s
 }
 
-func endpoint(t *testing.T, url string) *Endpoint {
+func auditedAt(t *testing.T, url string) *Endpoint {
 	t.Helper()
 	e, err := NewEndpoint(EndpointConfig{URL: url, Model: testModel, Key: secret.New("sk-audit"), Timeout: 20 * time.Second})
 	if err != nil {
@@ -49,8 +49,8 @@ func endpoint(t *testing.T, url string) *Endpoint {
 	return e
 }
 
-// recorded is a reference of honest deployments.
-func recorded(t *testing.T, variants ...*Endpoint) *reference.Opened {
+// enrolled is a reference of honest deployments.
+func enrolled(t *testing.T, variants ...*Endpoint) *reference.Opened {
 	t.Helper()
 	e := Enrolment{Name: "test", Model: testModel, Lifetime: time.Hour, Train: 40, Bank: 160, Parallel: 8, Price: free}
 	for i, v := range variants {
@@ -105,9 +105,9 @@ func onlyWords(n int) Profile { return Profile{"words", map[verdict.ID]int{"D3":
 // TestSwap: another model behind the claimed name is told apart; two honest
 // deployments, and a mixture of both, are not.
 func TestSwap(t *testing.T) {
-	one, two := oracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"}), oracle(t, &upstreamtest.Oracle{Seed: "two", Family: "claimed", Distance: .1})
-	other := oracle(t, &upstreamtest.Oracle{Seed: "three", Family: "other"})
-	ref := recorded(t, endpoint(t, one.BaseURL()), endpoint(t, two.BaseURL()))
+	one, two := startOracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"}), startOracle(t, &upstreamtest.Oracle{Seed: "two", Family: "claimed", Distance: .1})
+	other := startOracle(t, &upstreamtest.Oracle{Seed: "three", Family: "other"})
+	ref := enrolled(t, auditedAt(t, one.BaseURL()), auditedAt(t, two.BaseURL()))
 	for name, c := range map[string]struct {
 		url   string
 		label verdict.Label
@@ -117,7 +117,7 @@ func TestSwap(t *testing.T) {
 		"another model":    {other.BaseURL(), verdict.Differs},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, record := run(t, Config{Subject: endpoint(t, c.url), Reference: ref, Profile: onlyWords(150)})
+			r, record := run(t, Config{Subject: auditedAt(t, c.url), Reference: ref, Profile: onlyWords(150)})
 			if v := verdictOn(t, r, verdict.Honest); v.Label != c.label || v.Rejected != (c.label == verdict.Differs) || v.N == 0 {
 				t.Errorf("H_honest: %+v", v)
 			}
@@ -180,8 +180,8 @@ func checkRecord(t *testing.T, record *Record) {
 
 // TestNoReference: what was not tested is never a pass.
 func TestNoReference(t *testing.T) {
-	s := oracle(t, &upstreamtest.Oracle{Seed: "one"})
-	r, record := run(t, Config{Subject: endpoint(t, s.BaseURL()), Profile: onlyWords(20)})
+	s := startOracle(t, &upstreamtest.Oracle{Seed: "one"})
+	r, record := run(t, Config{Subject: auditedAt(t, s.BaseURL()), Profile: onlyWords(20)})
 	if r.Headline != verdict.NotTested || !strings.HasPrefix(r.Summary, "Identity not tested") {
 		t.Errorf("headline %q, %q", r.Headline, r.Summary)
 	}
@@ -214,7 +214,7 @@ func TestUnusable(t *testing.T) {
 	t.Cleanup(web.Close)
 	nothing := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(nothing.Close)
-	honest := oracle(t, &upstreamtest.Oracle{})
+	honest := startOracle(t, &upstreamtest.Oracle{})
 	wrongKey, err := NewEndpoint(EndpointConfig{URL: honest.BaseURL(), Model: testModel, Key: secret.New("sk-wrong")})
 	if err != nil {
 		t.Fatal(err)
@@ -230,9 +230,9 @@ func TestUnusable(t *testing.T) {
 		outcome Outcome
 		text    string
 	}{
-		"nobody listens":  {endpoint(t, "http://127.0.0.1:1/v1"), Unreachable, "cannot be reached"},
-		"a web page":      {endpoint(t, web.URL), Malformed, "does not look like an API"},
-		"another address": {endpoint(t, nothing.URL), Refused, "must end with the version"},
+		"nobody listens":  {auditedAt(t, "http://127.0.0.1:1/v1"), Unreachable, "cannot be reached"},
+		"a web page":      {auditedAt(t, web.URL), Malformed, "does not look like an API"},
+		"another address": {auditedAt(t, nothing.URL), Refused, "must end with the version"},
 		"a wrong key":     {wrongKey, Denied, "refuses the key"},
 		"no such model":   {noModel, Refused, "no-such-model"},
 	} {
@@ -252,14 +252,14 @@ func TestUnusable(t *testing.T) {
 
 // TestSpendCap: the cap holds, what was seen is kept, and the audit says so.
 func TestSpendCap(t *testing.T) {
-	s := oracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"})
-	ref := recorded(t, endpoint(t, s.BaseURL()))
+	s := startOracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"})
+	ref := enrolled(t, auditedAt(t, s.BaseURL()))
 	perToken := func(tokens llm.Tokens) (price.Nano, bool) {
 		return price.Nano(tokens.Prompt() + tokens.Completion()), true
 	}
 	const limit = 3000
 	r, record, err := Run(t.Context(), Config{
-		Subject: endpoint(t, s.BaseURL()), Reference: ref, Profile: onlyWords(400), Price: perToken, Cap: limit, Parallel: 1, Beacon: testBeacon("1"),
+		Subject: auditedAt(t, s.BaseURL()), Reference: ref, Profile: onlyWords(400), Price: perToken, Cap: limit, Parallel: 1, Beacon: testBeacon("1"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -275,11 +275,11 @@ func TestSpendCap(t *testing.T) {
 
 // TestInterrupted: who stops an audit keeps what it saw.
 func TestInterrupted(t *testing.T) {
-	s := oracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"})
-	ref := recorded(t, endpoint(t, s.BaseURL()))
+	s := startOracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"})
+	ref := enrolled(t, auditedAt(t, s.BaseURL()))
 	ctx, cancel := context.WithCancel(t.Context())
 	r, record, err := Run(ctx, Config{
-		Subject: endpoint(t, s.BaseURL()), Reference: ref, Profile: onlyWords(400), Price: free, Parallel: 1, Beacon: testBeacon("1"),
+		Subject: auditedAt(t, s.BaseURL()), Reference: ref, Profile: onlyWords(400), Price: free, Parallel: 1, Beacon: testBeacon("1"),
 		Progress: func(p Progress) {
 			if p.Asked > 20 {
 				cancel()
@@ -300,10 +300,10 @@ func TestInterrupted(t *testing.T) {
 // TestFailuresAreNoEvidence: an endpoint that fails too often is not found to be
 // anything.
 func TestFailuresAreNoEvidence(t *testing.T) {
-	one, other := oracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"}), oracle(t, &upstreamtest.Oracle{Seed: "two", Family: "other"})
-	ref := recorded(t, endpoint(t, one.BaseURL()))
+	one, other := startOracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"}), startOracle(t, &upstreamtest.Oracle{Seed: "two", Family: "other"})
+	ref := enrolled(t, auditedAt(t, one.BaseURL()))
 	n := 0
-	flaky := subjectFunc{endpoint(t, other.BaseURL()), func(ctx context.Context, s Subject, a *Ask) *Reply {
+	flaky := subjectFunc{auditedAt(t, other.BaseURL()), func(ctx context.Context, s Subject, a *Ask) *Reply {
 		if n++; n%3 == 0 {
 			return &Reply{Outcome: Malformed, Status: 200}
 		}
@@ -331,7 +331,7 @@ func (s subjectFunc) Ask(ctx context.Context, a *Ask) *Reply { return s.ask(ctx,
 func TestFalseAlarms(t *testing.T) {
 	const audits = 1000
 	claimed := &upstreamtest.Oracle{Seed: "one", Family: "claimed"}
-	ref := recorded(t, endpoint(t, oracle(t, claimed).BaseURL()))
+	ref := enrolled(t, auditedAt(t, startOracle(t, claimed).BaseURL()))
 	cells := map[string]upstreamtest.Distribution{}
 	alarms, sum := 0, 0.0
 	for i := range audits {

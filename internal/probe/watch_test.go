@@ -1,0 +1,254 @@
+package probe
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/internal/evidence"
+	"sallyport/internal/llm"
+	"sallyport/internal/stat"
+	"sallyport/internal/verdict"
+)
+
+// writer is a model of texts: which words it likes, and how long it writes.
+type writer struct {
+	words  []string
+	length int
+	lists  float64
+}
+
+func (w writer) say(r *rand.Rand) *Said {
+	var b strings.Builder
+	for range w.length/2 + r.IntN(w.length) {
+		if r.Float64() < w.lists {
+			b.WriteString("\n- ")
+		}
+		b.WriteString(w.words[r.IntN(len(w.words))] + " ")
+	}
+	return &Said{Text: b.String(), Finish: llm.FinishStop}
+}
+
+var (
+	vocabulary = strings.Fields("the of a model answer question time people system number way part long new good great work first little own see world day place hand right still between")
+	claimed    = writer{vocabulary, 40, .05}
+	honest2    = writer{vocabulary, 42, .06} // another deployment of it
+	cheaper    = writer{append(strings.Fields("indeed certainly delve tapestry sure happy"), vocabulary[:14]...), 30, .15}
+)
+
+// traffic feeds a watch with pairs until it concludes, or for n of them.
+func traffic(t *testing.T, w *Watch, r *rand.Rand, n int, suspect func(i int) writer, trusted ...writer) (pairs int) {
+	t.Helper()
+	for i := range n {
+		at := time.Date(2026, 11, 1, 0, 0, i, 0, time.UTC)
+		o := &Observed{At: at.UnixMicro(), Strata: StrataOf(100+i%3*4000, i%4 == 0, at), Suspect: Features(suspect(i).say(r))}
+		for _, m := range trusted {
+			o.Trusted = append(o.Trusted, Features(m.say(r)))
+		}
+		w.Observe("relay", "m", o)
+	}
+	return n
+}
+
+type conclusion struct {
+	Standing
+	bundle string
+}
+
+func openWatch(t *testing.T, dir string, references ...string) (*Watch, *[]conclusion) {
+	t.Helper()
+	var all []conclusion
+	w, err := OpenWatch(WatchConfig{
+		Dir: dir, Key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{5}, 32)), Logger: slog.New(slog.DiscardHandler),
+		Streams:   []Stream{{Upstream: "relay", Model: "m", References: references, Monthly: 1000}},
+		Concluded: func(s Standing, bundle string) { all = append(all, conclusion{s, bundle}) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.Close() })
+	return w, &all
+}
+
+func always(w writer) func(int) writer { return func(int) writer { return w } }
+
+// TestWatchFindsSwap: another model is found on traffic alone, the verdict's bundle
+// verifies, and no flipped byte passes.
+func TestWatchFindsSwap(t *testing.T) {
+	dir := t.TempDir()
+	w, found := openWatch(t, dir, "a", "b")
+	r := stat.Rand(stat.Seed([32]byte{}, "swap"))
+	traffic(t, w, r, 200, always(cheaper), claimed, honest2)
+	var last *conclusion
+	for i, c := range *found {
+		if c.Null == verdict.Honest && c.Level == verdict.LevelQuarantine {
+			last = &(*found)[i]
+		}
+		if c.Null == verdict.Same && c.Level == verdict.LevelQuarantine {
+			t.Error("H_same alone reaches quarantine")
+		}
+	}
+	if last == nil {
+		t.Fatalf("concluded %+v; standing %+v", *found, w.Standings())
+	}
+	t.Logf("quarantine after %d pairs, M = 10^%.1f, alarm at 10^%.1f", last.Pairs, last.LogM, last.Stream.alarm(120))
+	file, err := os.ReadFile(filepath.Join(dir, last.bundle+".bundle"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, sealed, err := VerifyWatch(bytes.NewReader(file))
+	if err != nil || st.Level != verdict.LevelQuarantine || sealed.SHA256 != last.bundle {
+		t.Fatalf("%+v, %v", st, err)
+	}
+	for i := 0; i < len(file); i += 1 + len(file)/200 {
+		broken := bytes.Clone(file)
+		broken[i] ^= 1
+		if _, _, err := VerifyWatch(bytes.NewReader(broken)); !errors.Is(err, evidence.ErrBroken) {
+			t.Fatalf("byte %d flipped: %v", i, err)
+		}
+	}
+	// Sealed anew by somebody who changed the conclusion, it leads elsewhere.
+	line, frames, _ := bytes.Cut(sealed.Payload, []byte{'\n'})
+	forged := append(bytes.Replace(line, []byte(`"level":"quarantine"`), []byte(`"level":"none"`), 1), '\n')
+	var again bytes.Buffer
+	if _, err := evidence.Seal(&again, WatchKind, nil, append(forged, frames...)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := VerifyWatch(&again); !errors.Is(err, ErrOtherEnd) {
+		t.Errorf("a forged conclusion: %v", err)
+	}
+}
+
+// TestWatchLeavesHonestAlone: neither the reference's own answers nor those of another
+// honest deployment, nor a mixture of both, are held against an upstream under
+// H_honest.
+func TestWatchLeavesHonestAlone(t *testing.T) {
+	for name, suspect := range map[string]func(int) writer{
+		"reference": always(claimed), "other deployment": always(honest2),
+		"failover": func(i int) writer { return []writer{claimed, honest2}[i/50%2] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, found := openWatch(t, t.TempDir(), "a", "b")
+			traffic(t, w, stat.Rand(stat.Seed([32]byte{}, name)), 1500, suspect, claimed, honest2)
+			for _, c := range *found {
+				if c.Null == verdict.Honest && c.Level.AtLeast(verdict.LevelWarning) {
+					t.Errorf("%+v", c.Standing)
+				}
+			}
+		})
+	}
+}
+
+// TestWatchOneReference: with one honest deployment nothing takes an upstream out.
+func TestWatchOneReference(t *testing.T) {
+	w, found := openWatch(t, t.TempDir(), "a")
+	traffic(t, w, stat.Rand(stat.Seed([32]byte{}, "one")), 300, always(cheaper), claimed)
+	if len(*found) == 0 {
+		t.Fatal("nothing was concluded")
+	}
+	for _, c := range *found {
+		if c.Null != verdict.Same || c.Level == verdict.LevelQuarantine {
+			t.Errorf("%+v", c.Standing)
+		}
+	}
+}
+
+// TestWatchGoesOn: a restart comes to where the process was, also after a crash in the
+// middle of a frame; what was concluded is not concluded again.
+func TestWatchGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	w, found := openWatch(t, dir, "a", "b")
+	r := stat.Rand(stat.Seed([32]byte{}, "restart"))
+	traffic(t, w, r, 120, always(cheaper), claimed, honest2)
+	before := fmt.Sprintf("%+v", w.Standings())
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(*found) == 0 {
+		t.Fatal("nothing was concluded")
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "*.pairs"))
+	file, err := os.OpenFile(files[0], os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Write([]byte{200, 1, 7, 7}); err != nil {
+		t.Fatal(err)
+	}
+	file.Close()
+	w, again := openWatch(t, dir, "a", "b")
+	if after := fmt.Sprintf("%+v", w.Standings()); after != before {
+		t.Errorf("before %s\nafter %s", before, after)
+	}
+	traffic(t, w, r, 5, always(cheaper), claimed, honest2)
+	if len(*again) != 0 {
+		t.Errorf("concluded again: %+v", *again)
+	}
+	if err := w.Restart("relay", "m"); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range w.Standings() {
+		if s.Pairs != 0 || s.Level != verdict.LevelNone {
+			t.Errorf("after a restart %+v", s)
+		}
+	}
+}
+
+// TestWatchDropped: where too many requests could not be compared nothing is
+// concluded, and a month has no more comparisons than its alarm levels promise.
+func TestWatchDropped(t *testing.T) {
+	w, found := openWatch(t, t.TempDir(), "a", "b")
+	for range 20 {
+		w.Observe("relay", "m", &Observed{At: 1, Dropped: true})
+	}
+	traffic(t, w, stat.Rand(stat.Seed([32]byte{}, "dropped")), 150, always(cheaper), claimed, honest2)
+	for _, c := range *found {
+		if c.Pairs > 50 {
+			t.Errorf("concluded %+v", c.Standing)
+		}
+	}
+	for _, s := range w.Standings() {
+		if s.Silent == "" || s.Level != verdict.LevelNone {
+			t.Errorf("%+v", s)
+		}
+	}
+	at := time.Date(2026, 11, 1, 1, 0, 0, 0, time.UTC)
+	if !w.May("relay", "m", at) || w.May("other", "m", at) {
+		t.Error("who may compare is wrong")
+	}
+	traffic(t, w, stat.Rand(stat.Seed([32]byte{}, "more")), 1000, always(claimed), claimed, honest2)
+	if w.May("relay", "m", at) {
+		t.Error("the month's comparisons are used up")
+	}
+	if !w.May("relay", "m", at.AddDate(0, 1, 0)) {
+		t.Error("the next month has its own")
+	}
+}
+
+// FuzzFrames: nothing that stands in a file of frames does harm, and what is read is
+// written the same.
+func FuzzFrames(f *testing.F) {
+	o := &Observed{At: 5, Strata: []int{0, 3}, Suspect: Features(&Said{Text: "hello world"}), Trusted: [][]stat.Feature{Features(&Said{Text: "hello"})}}
+	o.round()
+	f.Add(appendFrame(appendFrame(nil, o), &Observed{At: 6, Dropped: true}))
+	f.Add([]byte{1, 2, 3})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var again []byte
+		whole, _ := readFrames(bytes.NewReader(b), func(o *Observed) error { again = appendFrame(again, o); return nil })
+		if whole > int64(len(b)) {
+			t.Fatalf("%d of %d bytes are whole", whole, len(b))
+		}
+		var third []byte
+		if _, err := readFrames(bytes.NewReader(again), func(o *Observed) error { third = appendFrame(third, o); return nil }); err != nil || !bytes.Equal(again, third) {
+			t.Fatalf("%v: %x and %x", err, again, third)
+		}
+	})
+}
