@@ -12,6 +12,9 @@ import (
 	"sallyport/internal/price"
 	"sallyport/internal/probe"
 	"sallyport/internal/reference"
+	"sallyport/internal/secret"
+	"sallyport/internal/upstream"
+	"sallyport/internal/upstreamtest"
 	"sallyport/internal/verdict"
 )
 
@@ -150,27 +153,37 @@ func TestAccountingFailures(t *testing.T) {
 	}
 }
 
+// words answers word questions by one of four words, others at length.
+func words(question string) string {
+	if strings.Contains(question, "words") || strings.Contains(question, "sentences") {
+		return prose(question)
+	}
+	return []string{"one", "two", "three", "four"}[rand.IntN(4)]
+}
+
+// record records a reference of an endpoint, as of a model of which nothing is known.
+func record(t testing.TB, c *counter) *reference.Opened {
+	t.Helper()
+	ref, err := probe.Enrol(t.Context(), probe.Enrolment{
+		Program: "test", Name: "r", Model: "my-model", Lifetime: time.Hour, Train: 8, Bank: 1, Parallel: 8,
+		Variants: []probe.Source{{Variant: reference.Variant{Name: "r", Class: "local"}, Subject: c.serveAs(t, "my-model")}},
+		Price:    func(llm.Tokens) (price.Nano, bool) { return 0, true },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	opened, err := reference.Seal(&file, nil, ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opened
+}
+
 // TestAccountingReference compares with what a reference was recorded to count, of a
 // model whose tokenizer is not known here.
 func TestAccountingReference(t *testing.T) {
-	record := func(c *counter) *reference.Opened {
-		c.answer = func(string) string { return []string{"one", "two", "three", "four"}[rand.IntN(4)] }
-		ref, err := probe.Enrol(t.Context(), probe.Enrolment{
-			Program: "test", Name: "r", Model: "my-model", Lifetime: time.Hour, Train: 8, Bank: 1, Parallel: 8,
-			Variants: []probe.Source{{Variant: reference.Variant{Name: "r", Class: "local"}, Subject: c.serveAs(t, "my-model")}},
-			Price:    func(llm.Tokens) (price.Nano, bool) { return 0, true },
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var file bytes.Buffer
-		opened, err := reference.Seal(&file, nil, ref)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return opened
-	}
-	ref := record(&counter{vocabulary: "cl100k_base"})
+	ref := record(t, &counter{vocabulary: "cl100k_base", answer: words})
 	if a := ref.Accounting; a == nil || len(a.Slopes) != 8 || len(a.Intercepts) != 3 || a.Vocabulary != "cl100k_base" || len(ref.Notes) != 0 {
 		t.Fatalf("recorded %+v, notes %v", a, ref.Notes)
 	}
@@ -203,7 +216,29 @@ func TestAccountingReference(t *testing.T) {
 			}
 		})
 	}
-	if ref := record(&counter{silent: true}); ref.Accounting != nil || len(ref.Notes) != 1 {
+	if ref := record(t, &counter{silent: true, answer: words}); ref.Accounting != nil || len(ref.Notes) != 2 {
 		t.Errorf("without usage: %+v, notes %v", ref.Accounting, ref.Notes)
+	}
+}
+
+// TestAccountingDialects asks in other formats. The providers estimate, a token for
+// every four bytes, and are found to.
+func TestAccountingDialects(t *testing.T) {
+	for vendor, kind := range map[upstreamtest.Vendor]upstream.Kind{upstreamtest.Anthropic: upstream.Anthropic, upstreamtest.Gemini: upstream.Gemini} {
+		server, err := upstreamtest.Start(upstreamtest.Config{Vendor: vendor, Key: "k", NoDirectives: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = server.Close() })
+		path := map[upstream.Kind]string{upstream.Anthropic: "/v1", upstream.Gemini: "/v1beta"}[kind]
+		e, err := probe.NewEndpoint(probe.EndpointConfig{URL: server.URL() + path, Kind: kind, Key: secret.New("k"), Model: upstreamtest.DefaultModels(vendor)[0].ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(e.Close)
+		r, _ := run(t, e, nil, only("D1", 80), nil, 1)
+		if r.State != verdict.Ran || len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Text, "the number of bytes (0.25") {
+			t.Errorf("%s: %s %s, %+v %+v", kind, r.State, r.Reason, r.Findings, r.Facts)
+		}
 	}
 }

@@ -69,6 +69,9 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 	if ref.Accounting, why = recordAccounting(ctx, first, r.Seed); why != "" {
 		ref.Notes = append(ref.Notes, "prompt tokens: "+why)
 	}
+	if why := recordBilling(ctx, first, r.Seed, ref); why != "" {
+		ref.Notes = append(ref.Notes, "output tokens: "+why)
+	}
 	return ref, nil
 }
 

@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -35,6 +36,7 @@ type counter struct {
 	total      int64             // added to the total of usage
 	silent     bool              // no usage
 	fails      bool
+	reasoning  int64  // hidden tokens of every answer
 	hostile    string // the text of every answer
 	answer     func(prompt string) string
 	requests   atomic.Int64
@@ -47,17 +49,6 @@ type chatRequest struct {
 	Stream   bool
 }
 
-func vocabulary(t testing.TB, name string) *tokens.Vocabulary {
-	t.Helper()
-	for _, v := range tokens.Vocabularies() {
-		if v.Name == name {
-			return v
-		}
-	}
-	t.Fatalf("no vocabulary %q", name)
-	return nil
-}
-
 func (c *counter) prompt(t testing.TB, q *chatRequest) int64 {
 	name := c.vocabulary
 	if name == "" {
@@ -66,7 +57,7 @@ func (c *counter) prompt(t testing.TB, q *chatRequest) int64 {
 	if c.requests.Add(1); c.share > 0 && rand.Float64() < c.share {
 		name = c.other
 	}
-	v, n, size, shape := vocabulary(t, name), int64(3), 0, "plain"
+	v, n, size, shape := tokens.Named(name), int64(3), 0, "plain"
 	for _, m := range q.Messages {
 		k, err := v.Count(m.Content)
 		if err != nil {
@@ -123,7 +114,7 @@ func (c *counter) serveAs(t testing.TB, model string) *probe.Endpoint {
 		}
 		prompt := c.prompt(t, &q)
 		text, finish := c.text(&q)
-		n, _ := vocabulary(t, "o200k_base").Count(text)
+		n, _ := tokens.Named("o200k_base").Count(text)
 		n = min(n, q.Max)
 		if c.out != nil {
 			n = c.out(n)
@@ -135,8 +126,9 @@ func (c *counter) serveAs(t testing.TB, model string) *probe.Endpoint {
 			prompt += c.streams
 		}
 		usage := map[string]any{
-			"prompt_tokens": prompt, "completion_tokens": n, "total_tokens": prompt + n + c.total,
-			"prompt_tokens_details": map[string]any{"cached_tokens": min(c.cached, prompt)},
+			"prompt_tokens": prompt, "completion_tokens": n + c.reasoning, "total_tokens": prompt + n + c.reasoning + c.total,
+			"prompt_tokens_details":     map[string]any{"cached_tokens": min(c.cached, prompt)},
+			"completion_tokens_details": map[string]any{"reasoning_tokens": c.reasoning},
 		}
 		if c.silent {
 			usage = nil
@@ -176,6 +168,18 @@ func write(w http.ResponseWriter, q *chatRequest, text, finish string, usage any
 	last["usage"] = usage
 	frame(last)
 	fmt.Fprint(w, "data: [DONE]\n\n")
+}
+
+// prose is an answer of about 60 to 120 words that follows from the question.
+func prose(question string) string {
+	words := strings.Fields("the water of a harbour rises and falls twice every day because the moon pulls at it while old ships wait near stone walls " +
+		"for somebody who knows how their ropes were tied last winter; nobody counts, everybody listens.")
+	r := rand.New(rand.NewChaCha8(sha256.Sum256([]byte(question))))
+	var text []string
+	for range 60 + r.IntN(60) {
+		text = append(text, words[r.IntN(len(words))])
+	}
+	return strings.Join(text, " ")
 }
 
 // only is a profile of one detector.

@@ -24,6 +24,16 @@ var (
 // Vocabularies returns all that are known.
 func Vocabularies() []*Vocabulary { return []*Vocabulary{o200k, cl100k} }
 
+// Named returns the vocabulary of a name; nil when none is known.
+func Named(name string) *Vocabulary {
+	for _, v := range Vocabularies() {
+		if v.Name == name {
+			return v
+		}
+	}
+	return nil
+}
+
 // families says which models use which, by the beginning of their names, as
 // tiktoken/model.py does. The first that fits counts.
 var families = []struct {
