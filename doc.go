@@ -48,5 +48,5 @@
 //
 // For tests only.
 //
-//	upstreamtest  a faithful provider that can also be told to fail
+//	upstreamtest  a faithful provider that can be told to fail, a model with chosen properties, a relay that cheats
 package sallyport

@@ -45,6 +45,54 @@
 // Knobs lists the names. A directive with an unknown name is answered with
 // status 400, so that a misspelt test does not pass.
 //
+// # A model with chosen properties
+//
+// With Config.Oracle a Server plays a model whose every property that an audit
+// measures is known, in all forms but pictures and sounds:
+//
+//	o := &upstreamtest.Oracle{Seed: "m1", Family: "f", Tokens: tokens.Of("gpt-4o"), Rate: 80, First: 200 * time.Millisecond, Jitter: .5}
+//	s, err := upstreamtest.Start(upstreamtest.Config{Oracle: o, Models: []upstreamtest.Model{{ID: "gpt-4o"}}})
+//
+// A short question is answered from a Cell, a categorical distribution that the
+// family determines and the model moves by Distance: of two models of one family,
+// one at distance 0, every cell differs by exactly the other's distance in total
+// variation. Take .1 for an honest variant, .4 for a sibling, another family for an
+// unrelated model. Oracle.Cell tells the truth about a question, Oracle.Cells replaces
+// it by what was recorded of a real model. Nonces make no difference.
+//
+// What asks for more than a word gets prose in the model's style. Before either, the
+// model does as it is told, whatever its seed. In this order:
+//
+//   - a tool that is forced, or named, is called, with the string to use in its text arguments:
+//     the last one in quotes, else the one to copy;
+//   - a logit_bias of 100 makes it say that token up to max_tokens (64 at most, 16 by default);
+//   - a JSON Schema is filled: const, enum, else the string to use;
+//   - "the code word is X", anywhere, is what "what is the code word?" gets;
+//   - "KEY-name: value" on a line of its own, anywhere, is what a mention of KEY-name
+//     elsewhere in the last message gets;
+//   - "copy", "repeat", "echo", "verbatim" or "exactly the following" gets what stands between two
+//     marker lines (three or more signs, or BEGIN and END), else what follows the colon;
+//   - an item that Solve knows is answered rightly with probability Accuracy.
+//
+// Sampling parameters, stop sequences, bounds, n and logprobs work as documented by
+// the vendors, and what these refuse is refused: unknown parameters by name, values
+// out of range. The bound on tokens is on the visible ones.
+//
+// # A relay that cheats
+//
+// A Relay stands before a Server or any other server of the OpenAI API and does to
+// requests and answers what RelayConfig says: a knob for each manipulation, none by
+// default. Preset names the usual ones. Without a knob bytes pass as they come, those
+// of a stream too.
+//
+//	cfg, err := upstreamtest.Preset("R3:0.1")
+//	cfg.Backend, cfg.Cheap, cfg.CheapModel = s.BaseURL(), cheap.BaseURL(), "modest-7b"
+//	r, err := upstreamtest.StartRelay(cfg)
+//
+// Relay.Deeds is the truth: what was done to which request, by which a verdict can be
+// judged. An answer that is rewritten (restyled, tampered with, spoofed) is fetched
+// whole, so its stream is chopped as Streaming says, and logprobs are lost.
+//
 // # What it saw
 //
 // Server.Journal holds every request as it arrived, before it was answered.
