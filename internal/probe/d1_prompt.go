@@ -168,7 +168,8 @@ func (b *books) long(ctx context.Context) {
 	if b.padded = cached > 0; b.padded {
 		b.find(verdict.ModifiedPrompt, verdict.Integrity, "%d tokens of prompts that begin with something new come from a cache, each time: at least as many stand before them", cached)
 	}
-	if b.cut = cut > 0; b.cut {
+	if cut > 0 {
+		b.cut = true
 		b.find(verdict.ModifiedPrompt, verdict.Integrity, "%d tokens of a long prompt are not counted, each time: it is cut or summarised", cut)
 	}
 }

@@ -49,7 +49,7 @@ func TestAccounting(t *testing.T) {
 		"streams differ":    {endpoint: &counter{streams: 7}, label: verdict.BillingInconsistent, null: verdict.Billing, says: "as a stream, each time"},
 		"no cut told":       {endpoint: &counter{hush: true}, label: verdict.BillingInconsistent, null: verdict.Billing, says: "do not say that they were cut"},
 		"total too small":   {endpoint: &counter{total: -5}, label: verdict.BillingInconsistent, null: verdict.Billing, says: "total is less than its parts"},
-		"answer too long":   {endpoint: &counter{out: func(n int64) int64 { return n + 50 }}, label: verdict.BillingInconsistent, null: verdict.Billing, says: "of an answer bounded to"},
+		"answer too long":   {endpoint: &counter{out: func(n int64) int64 { return n + 50 }}, label: verdict.BillingInconsistent, null: verdict.Billing, says: "visible tokens are reported of an answer bounded to"},
 		"cached and billed": {endpoint: &counter{cached: 1 << 20}, label: verdict.ModifiedPrompt, null: verdict.Integrity, says: "come from a cache"},
 		"hostile":           {endpoint: &counter{hostile: "<script>\x1b[2J%s%n\" '; --"}},
 	} {

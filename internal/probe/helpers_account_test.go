@@ -1,7 +1,7 @@
 package probe_test
 
 import (
-	"context"
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -187,6 +187,20 @@ func only(id verdict.ID, budget int) probe.Profile {
 	return probe.Profile{Name: "test", Budgets: map[verdict.ID]int{id: budget}}
 }
 
+// reopened is a record after it was sealed and opened again.
+func reopened(t testing.TB, r *probe.Record) *probe.Record {
+	t.Helper()
+	var file bytes.Buffer
+	if err := r.Seal(&file, nil); err != nil {
+		t.Fatal(err)
+	}
+	opened, _, err := probe.OpenBundle(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opened
+}
+
 // run audits an endpoint with one detector, checks that the record leads to the same
 // end, and returns what the detector came to.
 func run(t testing.TB, subject, trusted probe.Subject, profile probe.Profile, ref *reference.Opened, seed int) (*verdict.Result, *verdict.Report) {
@@ -199,8 +213,8 @@ func run(t testing.TB, subject, trusted probe.Subject, profile probe.Profile, re
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := record.Verify(context.Background()); err != nil {
-		t.Fatalf("verify: %v\n%+v", err, again)
+	if _, err := reopened(t, record).Verify(t.Context()); err != nil {
+		t.Fatalf("verify: %v", err)
 	}
 	for i := range report.Detectors {
 		if _, asked := profile.Budgets[report.Detectors[i].ID]; asked {
