@@ -98,6 +98,7 @@ func (b *books) ask(ctx context.Context, asks []Ask) []*Reply {
 	}
 	b.left -= len(asks)
 	replies := b.AskAll(ctx, asks)
+	b.askAgain(ctx, asks, replies)
 	for i, r := range replies {
 		if r.Outcome == Refused && b.limit > 0 { // before, it tells which bounds the endpoint takes
 			b.Lose(r)
@@ -105,6 +106,25 @@ func (b *books) ask(ctx context.Context, asks []Ask) []*Reply {
 		b.addUp(&asks[i], r)
 	}
 	return replies
+}
+
+// askAgain repeats, once, the few questions that failed: a differential needs all of its
+// answers.
+func (b *books) askAgain(ctx context.Context, asks []Ask, replies []*Reply) {
+	var failed []int
+	var again []Ask
+	for i, r := range replies {
+		if failure(r) {
+			failed, again = append(failed, i), append(again, asks[i])
+		}
+	}
+	if len(failed) == 0 || len(failed) > max(len(asks)/4, 1) || len(failed) > b.left || b.Over(ctx) {
+		return
+	}
+	b.left -= len(failed)
+	for i, r := range b.AskAll(ctx, again) {
+		replies[failed[i]] = r
+	}
 }
 
 // addUp checks the arithmetic of one answer's usage.
@@ -185,15 +205,25 @@ func (b *books) differential(ctx context.Context) {
 	}
 }
 
+// leastWrong is in how many kinds of text another vocabulary differs at least. Fewer may
+// have gone to another tokenizer by chance, each time.
+const leastWrong = 3
+
 // judgeUnknown says what counts that follow nothing known come to. Whatever the
 // tokenizer, whole texts are counted evenly; cut ones are not.
 func (b *books) judgeUnknown() {
 	if b.expected == nil {
 		return
 	}
-	less := true
+	less, wrong := true, 0
 	for i, n := range b.counts.last() {
 		less = less && n <= b.expected.counts[i]
+		if n != b.expected.counts[i] {
+			wrong++
+		}
+	}
+	if wrong < leastWrong {
+		return
 	}
 	if b.cut = less && b.bent() > len(countUnits)/2; b.cut {
 		b.find(verdict.ModifiedPrompt, verdict.Integrity, "prompts are counted unevenly, and as less than by %s: they are cut or summarised", b.expected.name)
@@ -223,16 +253,22 @@ func (b *books) find(label verdict.Label, n verdict.Null, format string, args ..
 // counts follow something else.
 const maxSuspects = 4
 
-// suspects are units whose counts are not linear or not as expected.
+// suspects are units to measure again: those whose counts are not as expected, before
+// those that are only not linear.
 func (b *books) suspects() []int {
-	last, all := b.counts.last(), []int{}
+	last := b.counts.last()
+	surprise := b.scale.kind == multipleScale || b.scale.kind == lengthScale || b.scale.kind == publishedScale && countsElsewhere(b.Facts.Model)
+	var wrong, bent []int
 	for i := range countUnits {
-		wrong := b.expected != nil && last[i] != b.expected.counts[i] || b.expected == nil && b.scale.kind != unknownScale
-		if (wrong || !b.counts.linear(i)) && len(all) < maxSuspects {
-			all = append(all, i)
+		switch {
+		case b.expected != nil && last[i] != b.expected.counts[i] || b.expected == nil && surprise:
+			wrong = append(wrong, i)
+		case !b.counts.linear(i):
+			bent = append(bent, i)
 		}
 	}
-	return all
+	all := append(wrong, bent...)
+	return all[:min(len(all), maxSuspects)]
 }
 
 // reproduced reports whether the counts of the units came again in all repeats, and

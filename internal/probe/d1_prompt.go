@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"sallyport/internal/llm"
 	"sallyport/internal/stat"
@@ -210,14 +211,14 @@ func (b *books) missing(pair []*Reply) int64 {
 // counts estimates how much goes to another one; models that share a tokenizer and a
 // template are not told apart.
 func (b *books) alike(ctx context.Context) {
-	lines := ""
+	var lines strings.Builder
 	for _, u := range countUnits {
-		lines += u.copies(1)
+		lines.WriteString(u.copies(1))
 	}
 	round := func(n int) []int64 {
 		var asks []Ask
 		for range n {
-			asks = append(asks, countAsk(countShapes[0], digitNonce(b.nonces), lines, b.limit))
+			asks = append(asks, countAsk(countShapes[0], digitNonce(b.nonces), lines.String(), b.limit))
 		}
 		var counts []int64
 		for _, r := range b.ask(ctx, asks) {

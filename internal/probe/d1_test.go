@@ -136,7 +136,7 @@ func TestAccountingCannotTell(t *testing.T) {
 		t.Errorf("of an unknown model: %+v", r.Findings)
 	}
 	e = (&counter{}).serveAs(t, "anthropic/claude-sonnet-4-5")
-	if r, _ = run(t, e, nil, only("D1", 80), nil, 1); len(r.Findings) != 1 || r.Findings[0].Label != verdict.Differs {
+	if r, _ = run(t, e, nil, only("D1", 80), nil, 1); len(r.Findings) != 1 || r.Findings[0].Label != verdict.Differs || r.Queries != 61 { // 15 of them again
 		t.Errorf("Claude counted by another vendor's vocabulary: %+v", r.Findings)
 	}
 	e = (&counter{}).serve(t)
@@ -178,6 +178,17 @@ func record(t testing.TB, c *counter) *reference.Opened {
 		t.Fatal(err)
 	}
 	return opened
+}
+
+// TestAccountingFewFailures still says what an endpoint counts that fails now and then.
+func TestAccountingFewFailures(t *testing.T) {
+	r, _ := run(t, (&counter{garbles: 12, scale: times(2)}).serve(t), nil, only("D1", 160), nil, 1)
+	if r.State != verdict.Ran || r.Failures == 0 || len(r.Findings) != 1 || !strings.Contains(r.Findings[0].Text, "are 2.00 times") {
+		t.Errorf("%s (%s), %d failures, %+v %+v", r.State, r.Reason, r.Failures, r.Findings, r.Facts)
+	}
+	if r, _ = run(t, (&counter{garbles: 12}).serve(t), nil, only("D1", 160), nil, 1); len(r.Findings) != 0 {
+		t.Errorf("honest: %+v", r.Findings)
+	}
 }
 
 // TestAccountingReference compares with what a reference was recorded to count, of a

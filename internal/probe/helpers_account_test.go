@@ -36,6 +36,7 @@ type counter struct {
 	total      int64             // added to the total of usage
 	silent     bool              // no usage
 	fails      bool
+	garbles    int64  // every so manyth answer; 0 for none
 	reasoning  int64  // hidden tokens of every answer
 	hostile    string // the text of every answer
 	answer     func(prompt string) string
@@ -113,6 +114,10 @@ func (c *counter) serveAs(t testing.TB, model string) *probe.Endpoint {
 			return
 		}
 		prompt := c.prompt(t, &q)
+		if c.garbles > 0 && c.requests.Load()%c.garbles == 0 {
+			fmt.Fprint(w, "<html>try again</html>")
+			return
+		}
 		text, finish := c.text(&q)
 		n, _ := tokens.Named("o200k_base").Count(text)
 		n = min(n, q.Max)

@@ -67,19 +67,19 @@ func TestAccountingRelays(t *testing.T) {
 			if r.State != verdict.Ran {
 				t.Fatalf("%s: %s", r.State, r.Reason)
 			}
-			all := ""
+			var all strings.Builder
 			for _, f := range r.Findings {
-				all += f.Text + "\n"
+				all.WriteString(f.Text + "\n")
 			}
 			if len(r.Findings) != len(says) {
-				t.Errorf("found %q, not %q\n%+v", all, says, r.Facts)
+				t.Errorf("found %q, not %q\n%+v", all.String(), says, r.Facts)
 			}
 			for _, s := range says {
-				if !strings.Contains(all, s) {
-					t.Errorf("found %q, not %q\n%+v", all, s, r.Facts)
+				if !strings.Contains(all.String(), s) {
+					t.Errorf("found %q, not %q\n%+v", all.String(), s, r.Facts)
 				}
 			}
-			t.Logf("%d questions, %s", r.Queries, all)
+			t.Logf("%d questions, %s", r.Queries, all.String())
 		})
 	}
 }
@@ -94,14 +94,14 @@ func TestBillingRelays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, _ := run(t, relayed(t, name), trusted, only("D7", 200), nil, 1)
-			all := ""
+			var all strings.Builder
 			for _, f := range r.Findings {
-				all += f.Text + "\n"
+				all.WriteString(f.Text + "\n")
 			}
-			if r.State != verdict.Ran || says == "" && all != "" || !strings.Contains(all, says) {
-				t.Errorf("%s %s: found %q, not %q\n%+v", r.State, r.Reason, all, says, r.Facts)
+			if r.State != verdict.Ran || says == "" && all.String() != "" || !strings.Contains(all.String(), says) {
+				t.Errorf("%s %s: found %q, not %q\n%+v", r.State, r.Reason, all.String(), says, r.Facts)
 			}
-			t.Logf("%d questions, E >= 100 after %d answers, %s", r.Queries, firstAt(r, verdict.Billing, 2), all)
+			t.Logf("%d questions, E >= 100 after %d answers, %s", r.Queries, firstAt(r, verdict.Billing, 2), all.String())
 		})
 	}
 }
