@@ -62,6 +62,16 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 	if err := r.words(ctx, ref); err != nil {
 		return nil, err
 	}
+	first := func(ctx context.Context, asks []Ask) []*Reply {
+		return askAll(r.Parallel, len(asks), func(i int) *Reply { return r.meter.ask(ctx, r.Variants[0].Subject, &asks[i]) })
+	}
+	var why string
+	if ref.Accounting, why = recordAccounting(ctx, first, r.Seed); why != "" {
+		ref.Notes = append(ref.Notes, "prompt tokens: "+why)
+	}
+	if why := recordBilling(ctx, first, r.Seed, ref); why != "" {
+		ref.Notes = append(ref.Notes, "output tokens: "+why)
+	}
 	ref.Causal = r.causal(ctx)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)

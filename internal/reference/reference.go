@@ -44,6 +44,7 @@ type Reference struct {
 	Excess     []float64          `json:"excess,omitempty"`     // reported over counted output tokens, less 1, answer by answer
 	Causal     map[string]string  `json:"causal,omitempty"`     // what each causal challenge came to here
 	Rates      map[string]float64 `json:"rates,omitempty"`      // other measured figures, by name
+	Notes      []string           `json:"notes,omitempty"`      // what could not be recorded, and why
 }
 
 // Variant is one honest deployment that was recorded.

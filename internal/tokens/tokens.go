@@ -21,6 +21,19 @@ var (
 	cl100k = &Vocabulary{"cl100k_base", sync.OnceValue(codec.NewCl100kBase)}
 )
 
+// Vocabularies returns all that are known.
+func Vocabularies() []*Vocabulary { return []*Vocabulary{o200k, cl100k} }
+
+// Named returns the vocabulary of a name; nil when none is known.
+func Named(name string) *Vocabulary {
+	for _, v := range Vocabularies() {
+		if v.Name == name {
+			return v
+		}
+	}
+	return nil
+}
+
 // families says which models use which, by the beginning of their names, as
 // tiktoken/model.py does. The first that fits counts.
 var families = []struct {
