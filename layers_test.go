@@ -70,7 +70,7 @@ var imports = map[string][]string{
 	"config": layer0,
 	"app":    everything,
 
-	"upstreamtest":    {"llm", "wire"},
+	"upstreamtest":    {"llm", "wire", "tokens"},
 	"store/storetest": {"store", "secret"},
 }
 

@@ -57,3 +57,13 @@ func (v *Vocabulary) Count(text string) (int64, error) {
 	n, err := v.codec().Count(text)
 	return int64(n), err
 }
+
+// Split returns the tokens of a text, in order; joined they are the text. A token
+// may end within a character.
+func (v *Vocabulary) Split(text string) ([]string, error) {
+	_, parts, err := v.codec().Encode(text)
+	return parts, err
+}
+
+// Text returns what the token with an id stands for.
+func (v *Vocabulary) Text(id uint) (string, error) { return v.codec().Decode([]uint{id}) }

@@ -1,6 +1,9 @@
 package tokens
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestOf(t *testing.T) {
 	for model, want := range map[string]string{
@@ -32,6 +35,26 @@ func TestCount(t *testing.T) {
 			if got, err := v.Count(text); err != nil || got != want[i] {
 				t.Errorf("%s of %q: %d, %v, want %d", v.Name, text, got, err, want[i])
 			}
+			if parts, err := v.Split(text); err != nil || int64(len(parts)) != want[i] || strings.Join(parts, "") != text {
+				t.Errorf("%s splits %q into %q, %v", v.Name, text, parts, err)
+			}
 		}
+	}
+}
+
+// TestText names tokens whose ids the vocabularies' own files give: the byte at the
+// head of both, and "hello" of cl100k_base and o200k_base.
+func TestText(t *testing.T) {
+	for _, c := range []struct {
+		v    *Vocabulary
+		id   uint
+		want string
+	}{{o200k, 0, "!"}, {cl100k, 0, "!"}, {cl100k, 15339, "hello"}, {o200k, 24912, "hello"}} {
+		if got, err := c.v.Text(c.id); err != nil || got != c.want {
+			t.Errorf("%s: token %d is %q, %v, want %q", c.v.Name, c.id, got, err, c.want)
+		}
+	}
+	if got, err := o200k.Text(1 << 30); err == nil {
+		t.Errorf("an id beyond the vocabulary stands for %q", got)
 	}
 }

@@ -112,9 +112,14 @@ func chat(x *exchange) (reply, *fault) {
 	if f := x.direct(p); f != nil {
 		return reply{}, f
 	}
-	c := &completion{x: x, q: &q, a: p.answer(x.b), model: x.declared(m), id: bodyID("chatcmpl-", x.body)}
+	if f := x.sample(); f != nil {
+		return reply{}, f
+	}
+	c := &completion{x: x, q: &q, answers: x.answers(p, max(q.N, 1)), model: x.declared(m), id: x.answerID("chatcmpl-")}
 	if x.echoes("body") {
-		c.a.Text = x.headerText()
+		for i := range c.answers {
+			c.answers[i].Text = x.headerText()
+		}
 	}
 	if q.Stream {
 		return c.stream(), nil
@@ -132,44 +137,49 @@ func bodyID(prefix string, body []byte) string {
 // functions of their requests.
 const created = 1_763_800_000
 
-// completion renders one answer in the forms of Chat Completions.
+// completion renders the answers to one request in the forms of Chat Completions.
 type completion struct {
-	x     *exchange
-	q     *chatRequest
-	a     Answer
-	model string
-	id    string
+	x       *exchange
+	q       *chatRequest
+	answers []Answer // one for each choice
+	model   string
+	id      string
 }
 
-func (c *completion) finish() string {
-	return [...]string{StopEnd: "stop", StopLength: "length", StopTool: "tool_calls"}[c.a.Stop]
+func finish(a Answer) string {
+	return [...]string{StopEnd: "stop", StopLength: "length", StopTool: "tool_calls", StopSequence: "stop"}[a.Stop]
 }
 
-func (c *completion) n() int { return max(c.q.N, 1) }
-
-// usage is nil when none is to be reported.
-func (c *completion) usage(a Answer) any {
-	a.Completion *= int64(c.n())
-	return openAIUsage(c.x.b, a, "prompt", "completion")
+// usage counts every choice; it is nil when none is to be reported.
+func (c *completion) usage() any {
+	all := Answer{Prompt: c.answers[0].Prompt}
+	for _, a := range c.answers {
+		all.Completion += a.Completion
+	}
+	return openAIUsage(c.x.b, all, "prompt", "completion")
 }
 
-func (c *completion) unary() raw {
-	message := obj("role", "assistant", "content", orNull(c.a.Text))
-	if len(c.a.Calls) > 0 {
+// message is the message of one choice.
+func (c *completion) message(a Answer) raw {
+	message := obj("role", "assistant", "content", orNull(a.Text))
+	if len(a.Calls) > 0 {
 		var calls list
-		for _, call := range c.a.Calls {
+		for _, call := range a.Calls {
 			calls = append(calls, obj("id", "call_"+call.ID, "type", "function",
 				"function", obj("name", call.Name, "arguments", call.Args)))
 		}
 		message = message.with("tool_calls", calls)
 	}
-	message = message.with("refusal", nil, "annotations", list{})
+	return message.with("refusal", nil, "annotations", list{})
+}
+
+func (c *completion) unary() raw {
 	var choices list
-	for i := range c.n() {
-		choices = append(choices, obj("index", i, "message", message, "logprobs", nil, "finish_reason", c.finish()))
+	for i, a := range c.answers {
+		choices = append(choices, obj("index", i, "message", c.message(a), "logprobs", c.x.logprobs(a.Text), "finish_reason", finish(a)))
 	}
 	body := obj("id", c.id, "object", "chat.completion", "created", created, "model", c.model, "choices", choices)
-	if u := c.usage(c.a); u != nil {
+	if u := c.usage(); u != nil {
 		body = body.with("usage", u)
 	}
 	return body.with("service_tier", "default", "system_fingerprint", "fp_upstreamtest")
@@ -179,7 +189,7 @@ func (c *completion) unary() raw {
 func (c *completion) chunk(i int, delta raw, finish any, piece string, usage any) frame {
 	choices := list{}
 	if delta != nil {
-		choices = list{obj("index", i, "delta", delta, "logprobs", nil, "finish_reason", finish)}
+		choices = list{obj("index", i, "delta", delta, "logprobs", c.x.logprobs(piece), "finish_reason", finish)}
 	}
 	body := obj("id", c.id, "object", "chat.completion.chunk", "created", created, "model", c.model,
 		"service_tier", "default", "system_fingerprint", "fp_upstreamtest", "choices", choices)
@@ -198,31 +208,30 @@ func (c *completion) chunk(i int, delta raw, finish any, piece string, usage any
 
 func (c *completion) stream() reply {
 	var frames []frame
-	so := c.a // what has been said so far, for cumulative usage
-	so.Completion = 0
+	so := Answer{Prompt: c.answers[0].Prompt} // what has been said so far, for cumulative usage
 	add := func(i int, delta raw, finish any, piece string) {
 		var usage any
-		so.Completion += CountTokens(piece)
+		so.Completion += c.x.count(piece)
 		if c.x.b.Usage == UsageEach {
-			usage = c.usage(so)
-		} else if finish != nil && c.x.b.Usage == UsageFinish && i == c.n()-1 {
-			usage = c.usage(c.a)
+			usage = openAIUsage(c.x.b, so, "prompt", "completion")
+		} else if finish != nil && c.x.b.Usage == UsageFinish && i == len(c.answers)-1 {
+			usage = c.usage()
 		}
 		frames = append(frames, c.chunk(i, delta, finish, piece, usage))
 	}
-	for i := range c.n() {
+	for i, a := range c.answers {
 		start := obj("role", "assistant", "content", "", "refusal", nil)
-		if len(c.a.Calls) > 0 {
+		if len(a.Calls) > 0 {
 			start = obj("role", "assistant", "content", nil)
 		}
 		add(i, start, nil, "")
-		for _, d := range c.deltas() {
+		for _, d := range c.deltas(a) {
 			add(i, d.delta, nil, d.piece)
 		}
-		add(i, obj(), c.finish(), "")
+		add(i, obj(), finish(a), "")
 	}
 	if o := c.q.StreamOptions; o != nil && o.IncludeUsage && c.x.b.Usage != UsageNone && c.x.b.Usage != UsageFinish {
-		frames = append(frames, c.chunk(0, nil, nil, "", c.usage(c.a)))
+		frames = append(frames, c.chunk(0, nil, nil, "", c.usage()))
 	}
 	return reply{
 		status: http.StatusOK,
@@ -240,18 +249,18 @@ type delta struct {
 
 // deltas are the content chunks of one choice. A tool call opens with its id and
 // name; the pieces of its arguments carry only the index.
-func (c *completion) deltas() []delta {
+func (c *completion) deltas(a Answer) []delta {
 	n := cmp.Or(c.x.b.Frames, 8)
 	var ds []delta
-	if len(c.a.Calls) == 0 {
-		for _, piece := range pieces(c.a.Text, n) {
+	if len(a.Calls) == 0 {
+		for _, piece := range c.x.pieces(a.Text, n) {
 			ds = append(ds, delta{obj("content", piece), piece})
 		}
 	}
-	for i, call := range c.a.Calls {
+	for i, call := range a.Calls {
 		open := obj("index", i, "id", "call_"+call.ID, "type", "function", "function", obj("name", call.Name, "arguments", ""))
 		ds = append(ds, delta{obj("tool_calls", list{open}), call.Name})
-		for _, piece := range pieces(call.Args, max(n/len(c.a.Calls), 2)) {
+		for _, piece := range c.x.pieces(call.Args, max(n/len(a.Calls), 2)) {
 			part := obj("index", i, "function", obj("arguments", piece))
 			ds = append(ds, delta{obj("tool_calls", list{part}), piece})
 		}

@@ -29,6 +29,7 @@ type reply struct {
 	frames []frame
 	ping   string // a whole heartbeat event, line feeds as line ends
 	broken frame  // the dialect's error frame
+	pace   pace   // of an Oracle
 }
 
 // delivery writes one reply, and what goes wrong with it.
@@ -44,7 +45,7 @@ type delivery struct {
 // send writes the reply and says how that ended.
 func send(ctx context.Context, w http.ResponseWriter, b Behaviour, r reply) Ending {
 	d := &delivery{ctx: ctx, b: b, w: w, rc: http.NewResponseController(w)}
-	if !d.pause(b.Delay) {
+	if !d.pause(b.Delay + r.pace.whole(r.frames != nil)) {
 		return Ending{Outcome: ClientGone}
 	}
 	if b.Hints {
@@ -133,7 +134,7 @@ func (d *delivery) pad() bool {
 
 // stream writes the frames.
 func (d *delivery) stream(r reply) Outcome {
-	if !d.flush() || !d.pause(d.b.First) {
+	if !d.flush() || !d.pause(d.b.First+r.pace.first) {
 		return ClientGone
 	}
 	for range d.b.Pings {
@@ -150,6 +151,9 @@ func (d *delivery) stream(r reply) Outcome {
 			continue
 		}
 		if i > 0 && d.b.Batch == 0 && !d.pause(d.b.Gap) {
+			return ClientGone
+		}
+		if f.text && d.b.Batch == 0 && !d.pause(r.pace.gap()) {
 			return ClientGone
 		}
 		if d.at(d.b.Malformed, i) {

@@ -239,7 +239,11 @@ func generateContent(x *exchange, model string) (reply, *fault) {
 		f.kind = "INVALID_ARGUMENT"
 		return reply{}, f
 	}
-	g := &generation{x: x, q: &q, a: p.answer(x.b), model: x.declared(m), id: bodyID("", x.body), signs: q.signed}
+	if f := x.sample(); f != nil {
+		f.kind = "INVALID_ARGUMENT"
+		return reply{}, f
+	}
+	g := &generation{x: x, q: &q, a: x.answers(p, 1)[0], model: x.declared(m), id: x.answerID(""), signs: q.signed}
 	if x.echoes("body") {
 		g.a.Text = x.headerText()
 	}
@@ -262,7 +266,7 @@ type generation struct {
 func (g *generation) n() int { return max(g.q.Config.Candidates, 1) }
 
 func (g *generation) finish() string {
-	return [...]string{StopEnd: "STOP", StopLength: "MAX_TOKENS", StopTool: "STOP"}[g.a.Stop]
+	return [...]string{StopEnd: "STOP", StopLength: "MAX_TOKENS", StopTool: "STOP", StopSequence: "STOP"}[g.a.Stop]
 }
 
 // thought is the part that tells what the model thought, when the client asks.
@@ -318,7 +322,7 @@ func (g *generation) stream() reply {
 	var frames []frame
 	said := int64(0)
 	add := func(i int, part raw, text string) {
-		said += CountTokens(text)
+		said += g.x.count(text)
 		c := list{obj("content", obj("parts", list{part}, "role", "model"), "index", i)}
 		frames = append(frames, frame{data: disfigure(g.body(c, said), g.x.b), text: text != ""})
 	}
@@ -328,7 +332,7 @@ func (g *generation) stream() reply {
 			add(i, t, "")
 		}
 		if g.a.Text != "" {
-			for _, piece := range pieces(g.a.Text, cmp.Or(g.x.b.Frames, 8)) {
+			for _, piece := range g.x.pieces(g.a.Text, cmp.Or(g.x.b.Frames, 8)) {
 				add(i, obj("text", piece), piece)
 			}
 		}
@@ -378,7 +382,7 @@ func countContent(x *exchange, model string) (reply, *fault) {
 	if f := x.direct(p); f != nil {
 		return reply{}, f
 	}
-	n := spell(x.b)(p.tokens())
+	n := spell(x.b)(x.promptTokens(p))
 	return unaryGemini(x, obj("totalTokens", n, "promptTokensDetails", list{obj("modality", "TEXT", "tokenCount", n)})), nil
 }
 

@@ -146,7 +146,10 @@ func messages(x *exchange) (reply, *fault) {
 	if f := x.direct(p); f != nil {
 		return reply{}, f
 	}
-	t := &message{x: x, q: &q, a: p.answer(x.b), model: x.declared(m), id: bodyID("msg_", x.body)}
+	if f := x.sample(); f != nil {
+		return reply{}, f
+	}
+	t := &message{x: x, q: &q, a: x.answers(p, 1)[0], model: x.declared(m), id: x.answerID("msg_")}
 	if x.echoes("body") {
 		t.a.Text = x.headerText()
 	}
@@ -166,7 +169,7 @@ func countTokens(x *exchange) (reply, *fault) {
 	if f := x.direct(p); f != nil {
 		return reply{}, f
 	}
-	body := obj("input_tokens", spell(x.b)(p.tokens()))
+	body := obj("input_tokens", spell(x.b)(x.promptTokens(p)))
 	return reply{status: http.StatusOK, header: anthropicHeaders(x), body: disfigure(body, x.b)}, nil
 }
 
@@ -181,7 +184,7 @@ type message struct {
 }
 
 func (t *message) stop() string {
-	return [...]string{StopEnd: "end_turn", StopLength: "max_tokens", StopTool: "tool_use"}[t.a.Stop]
+	return [...]string{StopEnd: "end_turn", StopLength: "max_tokens", StopTool: "tool_use", StopSequence: "stop_sequence"}[t.a.Stop]
 }
 
 func (t *message) thinking() string {
@@ -205,7 +208,7 @@ func (t *message) unary() reply {
 		content = append(content, obj("type", "tool_use", "id", "toolu_"+c.ID, "name", c.Name, "input", raw(c.Args)))
 	}
 	body := obj("model", t.model, "id", t.id, "type", "message", "role", "assistant", "content", content,
-		"stop_reason", t.stop(), "stop_sequence", nil)
+		"stop_reason", t.stop(), "stop_sequence", orNull(t.a.Sequence))
 	if u := anthropicUsage(t.x.b, t.a, t.a.Completion, true); u != nil {
 		body = body.with("usage", u)
 	}
@@ -245,18 +248,18 @@ func (t *message) stream() reply {
 		index++
 	}
 	if t.a.Text != "" {
-		t.deltas(index, obj("type", "text", "text", ""), "text_delta", "text", pieces(t.a.Text, n))
+		t.deltas(index, obj("type", "text", "text", ""), "text_delta", "text", t.x.pieces(t.a.Text, n))
 		t.event("content_block_stop", "", "index", index)
 		index++
 	}
 	for _, c := range t.a.Calls {
 		open := obj("type", "tool_use", "id", "toolu_"+c.ID, "name", c.Name, "input", obj())
-		texts := append([]string{""}, pieces(c.Args, max(n/len(t.a.Calls), 2))...)
+		texts := append([]string{""}, t.x.pieces(c.Args, max(n/len(t.a.Calls), 2))...)
 		t.deltas(index, open, "input_json_delta", "partial_json", texts)
 		t.event("content_block_stop", "", "index", index)
 		index++
 	}
-	end := []any{"delta", obj("stop_reason", t.stop(), "stop_sequence", nil)}
+	end := []any{"delta", obj("stop_reason", t.stop(), "stop_sequence", orNull(t.a.Sequence))}
 	if u := anthropicUsage(t.x.b, t.a, t.a.Completion, false); u != nil {
 		end = append(end, "usage", u)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -374,5 +375,18 @@ func TestOpenAIErrors(t *testing.T) {
 				t.Errorf("headers are %v", a.Header)
 			}
 		})
+	}
+}
+
+// TestCumulativeUsageOfChoices compares the last cumulative report of a stream of two
+// choices with the total.
+func TestCumulativeUsageOfChoices(t *testing.T) {
+	s := start(t, Config{})
+	stream := events(t, ok(t, s, "/v1/chat/completions", chatBody("[[usage=each]]", `,"n":2,"stream":true,"stream_options":{"include_usage":true}`)).body)
+	var so, all int64
+	_, _ = fmt.Sscan(decode(t, []byte(stream[len(stream)-3].data)).num("usage.completion_tokens"), &so)
+	_, _ = fmt.Sscan(decode(t, []byte(stream[len(stream)-2].data)).num("usage.completion_tokens"), &all)
+	if so < all || so > all+all/4 { // pieces are rounded up one by one
+		t.Errorf("%d tokens so far, %d in all", so, all)
 	}
 }

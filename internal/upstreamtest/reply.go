@@ -21,8 +21,9 @@ type Answer struct {
 	Text       string     // empty when tools are called
 	Calls      []ToolCall // tools called, in order
 	Stop       Stop
-	Prompt     int64 // tokens of the prompt
-	Completion int64 // tokens generated, reasoning included
+	Sequence   string // that stopped it, of an Oracle
+	Prompt     int64  // tokens of the prompt
+	Completion int64  // tokens generated, reasoning included
 }
 
 // ToolCall is one call of a tool.
@@ -37,15 +38,16 @@ type Stop uint8
 
 // The reasons to stop.
 const (
-	StopEnd    Stop = iota // the answer is whole
-	StopLength             // the client's bound was reached
-	StopTool               // tools are called
+	StopEnd      Stop = iota // the answer is whole
+	StopLength               // the client's bound was reached
+	StopTool                 // tools are called
+	StopSequence             // a sequence that the client named
 )
 
 // prompt is a request of any form, reduced to what the answer depends on.
 type prompt struct {
 	text     strings.Builder // role, colon, text and line feed of every message
-	messages int
+	turns    []turn
 	last     string // last user text
 	after    bool   // a tool result follows it
 	tools    []tool
@@ -55,6 +57,8 @@ type prompt struct {
 	schema   map[string]any // the answer must be JSON of this schema
 	max      int64          // bound on generated tokens, 0 for none
 }
+
+type turn struct{ role, text string }
 
 type tool struct {
 	name   string
@@ -67,7 +71,7 @@ func (p *prompt) add(role, content string) {
 	p.text.WriteString(": ")
 	p.text.WriteString(content)
 	p.text.WriteByte('\n')
-	p.messages++
+	p.turns = append(p.turns, turn{role, content})
 	switch role {
 	case "user":
 		p.last, p.after = content, false
@@ -76,7 +80,7 @@ func (p *prompt) add(role, content string) {
 	}
 }
 
-func (p *prompt) tokens() int64 { return CountTokens(p.text.String()) + 4*int64(p.messages) + 3 }
+func (p *prompt) tokens() int64 { return CountTokens(p.text.String()) + 4*int64(len(p.turns)) + 3 }
 
 // CountTokens is the rule by which a Server counts: one token for every four
 // bytes of UTF-8 text, rounded up.
@@ -98,7 +102,7 @@ func (p *prompt) answer(b Behaviour) Answer {
 			a.Completion += CountTokens(c.Name) + CountTokens(c.Args)
 		}
 	case p.schema != nil:
-		a.Text = string(fill(p.schema, a.Digest, 0))
+		a.Text = string(fill(p.schema, a.Digest, awkward(a.Digest), 0))
 	default:
 		a.Text = babble(a.Digest, a.Nonce, sum, b)
 	}
@@ -125,7 +129,7 @@ func (p *prompt) calls(digest string) []ToolCall {
 		}
 		sum := sha256.Sum256([]byte(digest + t.name))
 		calls = append(calls, ToolCall{
-			ID: hex.EncodeToString(sum[:12]), Name: t.name, Args: string(fill(t.schema, digest, 0)),
+			ID: hex.EncodeToString(sum[:12]), Name: t.name, Args: string(fill(t.schema, digest, awkward(digest), 0)),
 		})
 		if !p.parallel {
 			break
@@ -184,9 +188,13 @@ func pieces(s string, n int) []string {
 	return append(parts, s)
 }
 
-// fill makes a JSON value that fits a JSON Schema, from a digest. It knows
-// type, enum, const, properties, items and the required members of objects.
-func fill(schema map[string]any, digest string, depth int) raw {
+// awkward is a text that careless encoders get wrong.
+func awkward(digest string) string { return digest + " \"é\" 🚀" }
+
+// fill makes a JSON value that fits a JSON Schema, from a digest; its strings are
+// the text. It knows type, enum, const, properties, items and the required members
+// of objects.
+func fill(schema map[string]any, digest, text string, depth int) raw {
 	if depth > 16 {
 		return raw("null")
 	}
@@ -206,12 +214,12 @@ func fill(schema map[string]any, digest string, depth int) raw {
 		var pairs []any
 		for _, name := range slices.Sorted(maps.Keys(properties)) {
 			member, _ := properties[name].(map[string]any)
-			pairs = append(pairs, name, fill(member, digest, depth+1))
+			pairs = append(pairs, name, fill(member, digest, text, depth+1))
 		}
 		return obj(pairs...)
 	case kind == "array":
 		items, _ := schema["items"].(map[string]any)
-		return appendJSON(nil, list{fill(items, digest, depth+1)})
+		return appendJSON(nil, list{fill(items, digest, text, depth+1)})
 	case kind == "integer":
 		return appendJSON(nil, int64(seed(digest)%1000))
 	case kind == "number":
@@ -221,7 +229,7 @@ func fill(schema map[string]any, digest string, depth int) raw {
 	case kind == "null":
 		return raw("null")
 	}
-	return appendJSON(nil, digest+" \"é\" 🚀")
+	return appendJSON(nil, text)
 }
 
 func seed(digest string) uint64 {

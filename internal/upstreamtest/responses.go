@@ -91,7 +91,10 @@ func responses(x *exchange) (reply, *fault) {
 	if f := x.direct(p); f != nil {
 		return reply{}, f
 	}
-	t := &response{x: x, q: &q, a: p.answer(x.b), model: x.declared(m), id: bodyID("resp_", x.body)}
+	if f := x.sample(); f != nil {
+		return reply{}, f
+	}
+	t := &response{x: x, q: &q, a: x.answers(p, 1)[0], model: x.declared(m), id: x.answerID("resp_")}
 	if x.echoes("body") {
 		t.a.Text = x.headerText()
 	}
@@ -215,13 +218,13 @@ func (t *response) stream() reply {
 		t.event("response.output_item.added", "", "output_index", i, "item", t.item(i, false))
 		if len(t.a.Calls) == 0 {
 			t.event("response.content_part.added", "", "item_id", id, "output_index", i, "content_index", 0, "part", part(""))
-			for _, piece := range pieces(t.a.Text, n) {
+			for _, piece := range t.x.pieces(t.a.Text, n) {
 				t.event("response.output_text.delta", piece, "item_id", id, "output_index", i, "content_index", 0, "delta", piece, "logprobs", list{})
 			}
 			t.event("response.output_text.done", "", "item_id", id, "output_index", i, "content_index", 0, "text", t.a.Text, "logprobs", list{})
 			t.event("response.content_part.done", "", "item_id", id, "output_index", i, "content_index", 0, "part", part(t.a.Text))
 		} else {
-			for _, piece := range pieces(t.a.Calls[i].Args, max(n/t.items(), 2)) {
+			for _, piece := range t.x.pieces(t.a.Calls[i].Args, max(n/t.items(), 2)) {
 				t.event("response.function_call_arguments.delta", piece, "item_id", id, "output_index", i, "delta", piece)
 			}
 			t.event("response.function_call_arguments.done", "", "item_id", id, "output_index", i, "arguments", t.a.Calls[i].Args)

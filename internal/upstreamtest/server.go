@@ -75,6 +75,7 @@ type Config struct {
 	Key          string      // the credential to insist on; none when empty
 	Models       []Model     // DefaultModels when empty
 	Behaviour    Behaviour   // of every request without a directive
+	Oracle       *Oracle     // the model that answers; nil answers with digests
 	NoDirectives bool        // text in double brackets is only text
 	MaxBody      int64       // longest request body; 64 MiB when 0
 
@@ -95,12 +96,14 @@ type Server struct {
 	handled sync.WaitGroup // handlers, hijacked connections included
 	conns   atomic.Uint64
 	ids     atomic.Uint64
+	draws   atomic.Uint64 // answers that an Oracle drew
 	objects objects
 
 	mu        sync.Mutex
 	behaviour Behaviour
 	next      []Behaviour
-	times     map[string]int // requests that had each directive and prompt, for Times
+	times     map[string]int          // requests that had each directive and prompt, for Times
+	cells     map[string]Distribution // of an Oracle, by system prompt and question
 }
 
 // Start starts a Server. Close it.
@@ -114,12 +117,12 @@ func Start(cfg Config) (*Server, error) {
 	}
 	cfg.MaxBody = cmp.Or(cfg.MaxBody, 64<<20)
 	cfg.Listen = cmp.Or(cfg.Listen, "127.0.0.1:0")
-	if err := loopback(cfg.Listen); err != nil {
+	if err := errors.Join(loopback(cfg.Listen), cfg.Oracle.valid()); err != nil {
 		return nil, err
 	}
 	s := &Server{
 		cfg: cfg, journal: newJournal(), behaviour: cfg.Behaviour,
-		serial: rand.Text(), times: map[string]int{},
+		serial: rand.Text(), times: map[string]int{}, cells: map[string]Distribution{},
 	}
 	s.objects.serial = s.serial
 	s.journal.headers, s.journal.bodies = cfg.LogHeaders, cfg.LogBody
@@ -239,6 +242,7 @@ type exchange struct {
 	body   []byte
 	b      Behaviour
 	queued bool // b came from Next: directives do not apply
+	drawn  drawn
 }
 
 // ServeHTTP implements http.Handler. It serves the API under /v1, Gemini's also under /v1beta.
@@ -376,6 +380,9 @@ func (s *Server) answer(x *exchange) reply {
 	if f == nil && x.b.Status > 0 {
 		f = v.status(x.b.Status)
 		f.kind = cmp.Or(x.b.Type, f.kind)
+	}
+	if f == nil {
+		rep.pace = x.pace()
 	}
 	if f != nil {
 		if x.echoes("error") {
