@@ -117,16 +117,16 @@ func foundIntegrity(t testing.TB, r verdict.Result, words ...string) {
 	if r.State != verdict.Ran || len(r.Evidence) != 1 || r.Evidence[0].Null != verdict.Integrity || r.Evidence[0].MaxLogE < 1 {
 		t.Fatalf("%s (%s), evidence %v, facts %v", r.State, r.Reason, r.Evidence, r.Facts)
 	}
-	text := ""
+	var text strings.Builder
 	for _, f := range r.Findings {
 		if f.Label != verdict.IntegrityFailed || f.Veto {
 			t.Errorf("label %s, veto %v", f.Label, f.Veto)
 		}
-		text += f.Text + "\n"
+		text.WriteString(f.Text + "\n")
 	}
 	for _, w := range words {
-		if !strings.Contains(text, w) {
-			t.Errorf("no %q in %q", w, text)
+		if !strings.Contains(text.String(), w) {
+			t.Errorf("no %q in %q", w, text.String())
 		}
 	}
 }
