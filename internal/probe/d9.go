@@ -19,9 +19,10 @@ import (
 // which that begins is then narrowed down. Only the edges count: models lose what
 // stands in the middle of long texts ("Lost in the Middle", arXiv 2307.03172). An
 // edge counts as cut when most of three questions lose it while the other edge is
-// found, and when four new questions above the limit all lose it and four below all
-// find it: a limit is sharp, and a model that forgets is not. Codes of 48 random bits
-// are not found by chance.
+// found, and when six new questions above the limit all lose it and six below all find
+// it: a limit is sharp, and a model that forgets is not. Whatever the chance p of
+// losing an edge near the limit, p^6 (1-p)^6 is at most 1 in 4,096. Codes of 48 random
+// bits are not found by chance.
 var needleDetector = detector{
 	id: "D9", name: "Context", layer: verdict.Causal, nulls: []verdict.Null{verdict.Integrity},
 	null:    "texts reach the model from beginning to end, as far as the endpoint takes them; that an honest endpoint cuts one repeatedly is assumed to have a chance of 1 %",
@@ -36,7 +37,7 @@ const (
 	narrowed     = 1.15     // the limit is between two lengths of at most this ratio
 	votes        = 3
 	needles      = 5
-	confirming   = 4                // new questions on each side of a limit
+	confirming   = 6                // new questions on each side of a limit
 	reserve      = 2*confirming + 2 // for them, and for whether the model can do what it is asked
 	needleTokens = 1024
 	plateau      = 1.2 // growth of reported tokens that is none, where the text doubled
@@ -255,8 +256,8 @@ func (c *contextTrial) lostIn(edge int) int {
 // limit, each of which found the other edge, and found in every new one below it.
 func (c *contextTrial) cut() bool {
 	edge := c.edge()
-	above := c.above.asked >= confirming-1 && c.above.other[edge] == c.above.asked
-	below := c.below.chars == 0 || c.below.asked >= confirming-1 && c.below.lost[edge*(needles-1)] == 0
+	above := c.above.asked == confirming && c.above.other[edge] == c.above.asked
+	below := c.below.chars == 0 || c.below.asked == confirming && c.below.lost[edge*(needles-1)] == 0
 	return c.able && above && below
 }
 

@@ -45,7 +45,7 @@ func TestNeedlesHonest(t *testing.T) {
 			url := startModel(t, reader(finds))
 			seeds := 25
 			if name == "forgets with space" {
-				seeds = 200
+				seeds = 400
 			}
 			for seed := range seeds {
 				r := auditOnly(t, "D9", Vet.Budgets["D9"], url, seed)

@@ -23,7 +23,7 @@ type Profile struct {
 var (
 	Quick = Profile{"quick", map[verdict.ID]int{"D1": 40, "D2": 24, "D10": 12, "D3": 60}}
 	Vet   = Profile{"vet", map[verdict.ID]int{
-		"D1": 80, "D2": 40, "D10": 30, "D3": 600, "D5": 60, "D6": 120, "D7": 40, "D8": 16, "D9": 24, "D13": 250,
+		"D1": 80, "D2": 40, "D10": 30, "D3": 600, "D5": 60, "D6": 120, "D7": 40, "D8": 16, "D9": 30, "D13": 250,
 	}}
 )
 

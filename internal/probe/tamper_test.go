@@ -32,13 +32,25 @@ func auditOnly(t testing.TB, id verdict.ID, budget int, url string, seed int) ve
 	return auditSubject(t, id, budget, endpoint(t, url), seed)
 }
 
+// placed is a subject with an address that does not change from run to run, as the
+// seed of an audit follows from it.
+type placed struct{ Subject }
+
+// Facts implements Subject.
+func (p placed) Facts() Facts {
+	f := p.Subject.Facts()
+	f.URL, f.Host = "https://api.example.org/v1", "api.example.org"
+	return f
+}
+
 // auditSubject audits with one detector and returns its result, after the sealed
 // record has led to the same end.
 func auditSubject(t testing.TB, id verdict.ID, budget int, e Subject, seed int) verdict.Result {
 	t.Helper()
 	_, record, err := Run(t.Context(), Config{
-		Program: "test", Subject: e, Profile: Profile{"test", map[verdict.ID]int{id: budget}}, Parallel: 8,
+		Program: "test", Subject: placed{e}, Profile: Profile{"test", map[verdict.ID]int{id: budget}}, Parallel: 8,
 		Price:  func(llm.Tokens) (price.Nano, bool) { return 0, false },
+		Now:    func() time.Time { return time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC) },
 		Beacon: func(string) verdict.Beacon { return verdict.Beacon{Value: fmt.Sprint("seed ", seed), Source: "test"} },
 	})
 	if err != nil {
