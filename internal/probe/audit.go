@@ -28,7 +28,7 @@ type Config struct {
 	Tolerance float64
 	Parallel  int // questions at a time; 8 when 0
 	Cap       price.Nano
-	Price     Price
+	Price     Price // nil when no price is known
 	ItemKey   [32]byte // secret of the organisation that generated items follow from
 	Beacon    func(commit string) verdict.Beacon
 	Progress  func(Progress) // called now and then, never at once; nil for nobody

@@ -211,14 +211,14 @@ func (t *Trial) judgeRound(seen *replays, round []*story) {
 			return
 		}
 	}
-	if n := repeats(same); n > 0 {
+	if n := recurring(same); n > 0 {
 		seen.repeats += n
 		seen.why = why
 	}
 }
 
-// repeats is how many texts came before in the list.
-func repeats(texts []string) int {
+// recurring is how many texts came before in the list.
+func recurring(texts []string) int {
 	known := map[string]bool{}
 	n := 0
 	for _, text := range texts {

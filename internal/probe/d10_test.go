@@ -29,7 +29,7 @@ func TestReplayHonest(t *testing.T) {
 func TestReplayFound(t *testing.T) {
 	backend := startModel(t, func(q question) spoken { return spoken{text: strings.Repeat("and then "+q.fresh+" ", 30)} })
 	forged := func(c *upstreamtest.RelayConfig) {
-		c.Forge = upstreamtest.Forge{IDs: true, Created: true, Headers: true}
+		c.Forge = upstreamtest.Forge{IDs: true, Created: true, Bare: true}
 	}
 	for name, test := range map[string]struct {
 		preset string
@@ -58,7 +58,7 @@ func TestReplayStale(t *testing.T) {
 	backend := startModel(t, echoing)
 	foundNothing(t, auditOnly(t, "D10", 12, backend, 1))
 	forged := func(c *upstreamtest.RelayConfig) {
-		c.Forge = upstreamtest.Forge{IDs: true, Created: true, Headers: true}
+		c.Forge = upstreamtest.Forge{IDs: true, Created: true, Bare: true}
 	}
 	r := auditOnly(t, "D10", 12, startRelay(t, "R13:normalised", backend, forged), 1)
 	foundIntegrity(t, r, "made for another question")

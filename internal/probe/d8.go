@@ -84,8 +84,8 @@ type copying struct {
 	differ bool // some text came back changed
 }
 
-// alike are differences of one kind.
-type alike struct {
+// rewriting is a difference of one kind.
+type rewriting struct {
 	lure      int
 	tool      bool
 	rule      string
@@ -98,7 +98,7 @@ type tampering struct {
 	untempered bool // the endpoint refuses a temperature
 	texts      []tally
 	controls   tally
-	rules      []alike
+	rules      []rewriting
 	tried      map[[2]int]bool // lure and dress
 	asked      [2]int          // texts, as text and in calls
 	judged     [2]int
@@ -137,7 +137,7 @@ func runTamper(ctx context.Context, t *Trial) {
 
 // settled reports whether some difference was seen often enough.
 func (seen *tampering) settled() bool {
-	return slices.ContainsFunc(seen.rules, func(a alike) bool { return a.n >= ruleSeen })
+	return slices.ContainsFunc(seen.rules, func(a rewriting) bool { return a.n >= ruleSeen })
 }
 
 // copyAll puts questions with fresh values, and returns how many more it took than
@@ -337,7 +337,7 @@ func (seen *tampering) note(c *copying, l line, got string) {
 			return
 		}
 	}
-	seen.rules = append(seen.rules, alike{l.lure, tool, rule, l.text, got, 1})
+	seen.rules = append(seen.rules, rewriting{l.lure, tool, rule, l.text, got, 1})
 }
 
 // lineOf is the line of an answer with a label. The last line of an answer that was

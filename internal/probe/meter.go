@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -18,7 +19,6 @@ type Price func(llm.Tokens) (price.Nano, bool)
 type meter struct {
 	price Price
 	limit price.Nano // 0 for none
-	tries int        // how often a question is sent that meets a rate limit or a failure
 
 	mu       sync.Mutex
 	spent    verdict.Spent
@@ -35,6 +35,9 @@ const (
 )
 
 func newMeter(p Price, limit price.Nano) *meter {
+	if p == nil {
+		p = func(llm.Tokens) (price.Nano, bool) { return 0, false }
+	}
 	return &meter{price: p, limit: limit, spent: verdict.Spent{Outcomes: map[string]int{}}}
 }
 
@@ -133,10 +136,7 @@ func (m *meter) total() verdict.Spent {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.spent
-	s.Outcomes = map[string]int{}
-	for k, v := range m.spent.Outcomes {
-		s.Outcomes[k] = v
-	}
+	s.Outcomes = maps.Clone(m.spent.Outcomes)
 	s.Cost, s.Cap = int64(m.cost), int64(m.limit)
 	if m.unpriced || m.spent.Unknown > 0 {
 		s.Cost = -1

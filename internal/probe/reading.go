@@ -31,7 +31,6 @@ type reading struct {
 	follower wire.Follower
 	kept     int // bytes kept of frames
 	parts    map[int]llm.Part
-	open     bool
 	finished bool
 }
 
