@@ -109,6 +109,7 @@ type App struct {
 	// DataAddr and AdminAddr are where the listeners are bound; nil with SocketOnly.
 	DataAddr, AdminAddr net.Addr
 
+	rulings   rulings
 	reloading sync.Mutex
 	drain     time.Duration // how long Stop waits for exchanges
 	stops     []stop
@@ -191,7 +192,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}, upstream.Gemini: gemini.Dialect{}},
 		Formats:  []wire.Format{openai.Chat(), openai.Responses(), openai.Compact(), anthropic.Format(), gemini.Format(), bedrock.Format()},
 		Logger:   a.log, Registerer: a.registry, Instance: instance, Spool: spool, TrustProxy: a.config.BehindProxy, SkipHashes: a.skipHashes(),
-	}, p.snapshot)
+	}, a.ruled(p.snapshot))
 	a.console = a.newConsole()
 	if a.skipHashes() {
 		a.log.Error("bodies are not committed to: SALLYPORT_BENCH_NO_HASH is set, which is for benchmarks", "alert", true)
@@ -206,6 +207,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.task("model lists", a.refreshCatalogs)
 	a.task("kept documents", a.keep.Run)
 	a.task("token counter", a.gateway.CountTokens)
+	a.task("verdicts", a.followVerdicts)
 	return a, a.listen(ctx)
 }
 
@@ -325,6 +327,9 @@ func (a *App) openJournal(ctx context.Context) (notes []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.openVerdicts(ctx, recovery.Verdicts); err != nil {
+		return nil, err
+	}
 	if a.journal.ID() != id { // a new journal; whoever has the former one may go on with it
 		a.claim.Release()
 		if _, err := a.takeClaim(ctx); err != nil {
@@ -385,7 +390,7 @@ func (a *App) newConsole() *console.Console {
 		Hosts: hosts, MetricsToken: a.config.Metrics.Token.Secret(), Proxied: len(a.config.Admin.BehindProxy) > 0, ReadyError: a.gateway.Ready,
 		Journal: a.act, Moved: a.moveSeals, Sync: a.projector.Sync, Verify: a.verify, Prove: a.prove, Reopen: a.reopen, Models: a.models,
 		Upstreams: a.upstreams, Test: a.test, Confirm: a.confirm, Explain: a.explain,
-		Reload: a.reload, Doctor: a.doctor,
+		Reload: a.reload, Doctor: a.doctor, Overrule: a.overrule, Register: a.registerAudit,
 	})
 }
 
