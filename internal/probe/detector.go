@@ -21,7 +21,10 @@ type detector struct {
 	null  string // in words
 	// applies says why the detector cannot run; empty when it can.
 	applies func(p *Plan) string
-	run     func(ctx context.Context, t *Trial)
+	// silent says that a plan gives the detector nothing to say of one of its
+	// hypotheses; nil when it always has.
+	silent func(p *Plan, n verdict.Null) bool
+	run    func(ctx context.Context, t *Trial)
 }
 
 // Trial is one detector at work.

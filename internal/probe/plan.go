@@ -125,6 +125,9 @@ func (p *Plan) applicable() map[verdict.Null][]verdict.ID {
 			if n == verdict.Honest && (p.Reference == nil || len(p.Reference.Variants) < 2) {
 				continue
 			}
+			if silent := detectors[i].silent; silent != nil && silent(p, n) {
+				continue
+			}
 			by[n] = append(by[n], detectors[i].id)
 		}
 	}
