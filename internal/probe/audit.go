@@ -86,7 +86,7 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 		Parallel: cfg.Parallel, Cap: int64(cfg.Cap), Questions: QuestionsVersion, Live: cfg.Trusted != nil,
 	}
 	if cfg.Reference != nil {
-		plan.Reference, plan.RefID = &baseline{cfg.Reference}, cfg.Reference.ID
+		plan.Reference, plan.RefID = newBaseline(cfg.Reference), cfg.Reference.ID
 	}
 	item := stat.Seed(cfg.ItemKey, "items", plan.Facts.URL, plan.Facts.Model, plan.Started.Format(time.RFC3339Nano))
 	plan.ItemKey = hex.EncodeToString(item[:])

@@ -361,7 +361,9 @@ type sampled struct {
 	cells  map[string]upstreamtest.Distribution // by question without its nonce
 }
 
-func (s *sampled) Facts() Facts { return Facts{URL: "http://127.0.0.1/v1", Kind: "openai", Model: testModel} }
+func (s *sampled) Facts() Facts {
+	return Facts{URL: "http://127.0.0.1/v1", Kind: "openai", Model: testModel}
+}
 
 func (s *sampled) Ask(_ context.Context, a *Ask) *Reply {
 	question, _, _ := strings.Cut(strings.ReplaceAll(a.Turns[0].Text, "（", "("), "(")

@@ -92,7 +92,7 @@ func runWords(ctx context.Context, t *Trial) {
 	}
 	bank, m := reference.NewBank(kept, t.Seed), draws(len(ref.Variants))
 	order, nonces := stat.Rand(stat.Seed(t.Seed, "order")), stat.Rand(stat.Seed(t.Seed, "nonces"))
-	for asked := 0; asked < t.Budget && !t.Over(ctx) && !t.decided(); {
+	for asked := 0; asked < t.Budget && !t.Over(ctx) && !t.decided(ref.identity()); {
 		var batch []int
 		for _, c := range order.Perm(len(cells)) {
 			if bank.Left(c, m) > 0 && asked+len(batch) < t.Budget && len(batch) < max(t.Parallel, 1) {
@@ -135,16 +135,20 @@ type wordCell struct {
 	counts map[string]int
 }
 
-// decided reports whether nothing more can change: every hypothesis that the trial
-// speaks to is at the strongest level.
-func (t *Trial) decided() bool {
-	nulls := []verdict.Null{verdict.Same}
-	if len(t.Reference.Variants) > 1 {
-		nulls = append(nulls, verdict.Honest)
-	}
+// decided reports whether nothing more can change: every one of the hypotheses is at
+// the strongest level.
+func (t *Trial) decided(nulls []verdict.Null) bool {
 	return !slices.ContainsFunc(nulls, func(n verdict.Null) bool {
 		return t.evidence(n).MaxLogE < verdict.LevelQuarantine.Threshold()
 	})
+}
+
+// identity are the hypotheses about the model that a reference allows to test.
+func (r *baseline) identity() []verdict.Null {
+	if len(r.Variants) > 1 {
+		return []verdict.Null{verdict.Same, verdict.Honest}
+	}
+	return []verdict.Null{verdict.Same}
 }
 
 // describeWords plots the cells in which the answers differ most.

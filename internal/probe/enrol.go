@@ -20,6 +20,7 @@ type Enrolment struct {
 	Lifetime time.Duration
 	Train    int // answers of each cell and variant that alphabets are made from; 60 when 0
 	Bank     int // answers of each cell and variant that audits draw from; 240 when 0
+	Items    int // generated items put to each variant, beyond those that choose what is put; 0 leaves them out
 	Parallel int
 	Cap      price.Nano
 	Price    Price
@@ -35,8 +36,9 @@ type Source struct {
 }
 
 // Enrol records a reference: word questions to each source, in an order in which no
-// two sources differ. Cells whose entropy on train makes them useless get no bank.
-// Where a source answers too rarely the recording fails: half a reference is none.
+// two sources differ, and what else was asked for. Cells whose entropy on train makes
+// them useless get no bank. Where a source answers too rarely the recording fails: half
+// a reference is none. What a model cannot do at all is left out, with a note.
 func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 	if e.Train == 0 {
 		e.Train = 60
@@ -61,6 +63,11 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 	r := &recorder{Enrolment: e, meter: newMeter(e.Price, e.Cap)}
 	if err := r.words(ctx, ref); err != nil {
 		return nil, err
+	}
+	if r.Items > 0 {
+		if err := r.items(ctx, ref); err != nil {
+			return nil, err
+		}
 	}
 	return ref, nil
 }
@@ -91,7 +98,7 @@ func (r *recorder) words(ctx context.Context, ref *reference.Reference) error {
 	for i, id := range cells {
 		ref.Words = append(ref.Words, sampled[i].cell(id))
 	}
-	useful := (&baseline{&reference.Opened{Reference: *ref}}).usable()
+	useful := newBaseline(&reference.Opened{Reference: *ref}).usable()
 	if len(useful) < minCells {
 		return fmt.Errorf("only %d of %d questions are answered with an entropy of %g to %g bits; the model's answers are too much alike, or no answers, for a reference",
 			len(useful), len(cells), minEntropy, maxEntropy)
@@ -127,23 +134,40 @@ func (r *recorder) sample(ctx context.Context, cell string, variant, n, from int
 	for i := range asks {
 		asks[i] = wordAsk(cell, nonces)
 	}
+	replies, err := r.ask(ctx, variant, cell, asks)
+	if err != nil {
+		return nil, err
+	}
 	var words []string
-	for _, reply := range askAll(r.Parallel, n, func(i int) *Reply { return r.meter.ask(ctx, r.Variants[variant].Subject, &asks[i]) }) {
+	for _, reply := range replies {
+		if reply.OK() {
+			words = append(words, reply.Word())
+		}
+	}
+	return words, nil
+}
+
+// ask puts questions to one source. That it answers too rarely is an error.
+func (r *recorder) ask(ctx context.Context, variant int, what string, asks []Ask) ([]*Reply, error) {
+	source := r.Variants[variant]
+	replies := askAll(r.Parallel, len(asks), func(i int) *Reply { return r.meter.ask(ctx, source.Subject, &asks[i]) })
+	answered := 0
+	for _, reply := range replies {
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case reply.Outcome == Capped:
 			return nil, errors.New("the spend cap was reached before the reference was whole; nothing is kept")
 		case reply.OK():
-			words = append(words, reply.Word())
-		case len(words) == 0 && reply.Outcome != RateLimited:
-			return nil, fmt.Errorf("%s does not answer (%s, status %d)%s", r.Variants[variant].Name, reply.Outcome, reply.Status, said(reply))
+			answered++
+		case answered == 0 && reply.Outcome != RateLimited:
+			return nil, fmt.Errorf("%s does not answer (%s, status %d)%s", source.Name, reply.Outcome, reply.Status, said(reply))
 		}
 	}
-	if float64(len(words)) < (1-maxFailures)*float64(n) {
-		return nil, fmt.Errorf("%s answered %d of %d questions of cell %s; a reference needs %.0f %%", r.Variants[variant].Name, len(words), n, cell, 100*(1-maxFailures))
+	if float64(answered) < (1-maxFailures)*float64(len(asks)) {
+		return nil, fmt.Errorf("%s answered %d of %d questions of cell %s; a reference needs %.0f %%", source.Name, answered, len(asks), what, 100*(1-maxFailures))
 	}
-	return words, nil
+	return replies, nil
 }
 
 // alphabet numbers the answers to one question.

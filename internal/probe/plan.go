@@ -60,6 +60,15 @@ type Plan struct {
 // baseline is the reference of a plan.
 type baseline struct {
 	*reference.Opened
+	sample string // of the items that this version makes; see itemSample
+}
+
+func newBaseline(o *reference.Opened) *baseline {
+	b := &baseline{Opened: o}
+	if o.Accuracy != nil {
+		b.sample, _ = itemSample(o.Accuracy.Mixture, o.Accuracy.Choice) // empty, so no recording's, where it makes none
+	}
+	return b
 }
 
 // Alpha is the chance that an audit rejects a hypothesis that holds, for each
@@ -101,7 +110,7 @@ func runSeed(commit, beacon string) [32]byte {
 
 // detectors are all of them, in the order in which they run: what explains other
 // findings goes before what it explains.
-var detectors = []detector{wordsDetector}
+var detectors = []detector{wordsDetector, itemsDetector}
 
 // state is what becomes of a detector in this plan: to run, or why not.
 func (p *Plan) state(d *detector) (verdict.State, string) {

@@ -120,7 +120,7 @@ var ErrOtherEnd = errors.New("the bundle does not lead to the report that it hol
 // the error wraps ErrOtherEnd when that is not what the report says.
 func (r *Record) Verify(ctx context.Context) (*verdict.Report, error) {
 	if r.Reference != nil {
-		r.Plan.Reference = &baseline{r.Reference}
+		r.Plan.Reference = newBaseline(r.Reference)
 		if r.Reference.ID != r.Plan.RefID {
 			return nil, fmt.Errorf("%w: the reference in it is not the one that the plan names", ErrOtherEnd)
 		}
