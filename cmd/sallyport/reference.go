@@ -38,6 +38,7 @@ type recordFlags struct {
 	train    int
 	bank     int
 	items    int
+	tools    bool
 	public   bool
 }
 
@@ -68,6 +69,7 @@ endpoint differs by more.`,
 	p.IntVar(&r.train, "train", 60, "answers to each question that alphabets are made from")
 	p.IntVar(&r.bank, "bank", 240, "answers to each question that audits draw from")
 	p.IntVar(&r.items, "items", 1000, "generated questions that its accuracy is measured by, besides those that choose them; 0 leaves them out")
+	p.BoolVar(&r.tools, "tools", false, "record also which of several like tools the model calls")
 	p.BoolVar(&r.public, "public", false, "the reference will be published, so it weighs nothing in verdicts")
 	return c
 }
@@ -127,7 +129,7 @@ func (r *recordFlags) enrolment(cmd *cobra.Command) (*probe.Enrolment, func(), e
 			end.Close()
 		}
 	}
-	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Items: r.items, Parallel: r.parallel, Progress: recordProgress(cmd)}
+	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Items: r.items, Tools: r.tools, Parallel: r.parallel, Progress: recordProgress(cmd)}
 	if _, err := rand.Read(e.Seed[:]); err != nil {
 		return nil, nil, fmt.Errorf("draw a seed: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -14,6 +15,7 @@ import (
 
 	"sallyport/internal/exam"
 	"sallyport/internal/llm"
+	"sallyport/internal/price"
 	"sallyport/internal/reference"
 	"sallyport/internal/stat"
 	"sallyport/internal/upstreamtest"
@@ -352,6 +354,31 @@ func TestRecordItems(t *testing.T) {
 	checkFile(t, record)
 }
 
+// TestRecordCapped: what was whole when the spend cap was reached is kept, and the
+// reference says what is missing.
+func TestRecordCapped(t *testing.T) {
+	claimed := &upstreamtest.Oracle{Seed: "one", Family: "claimed"}
+	words := &sampled{oracle: claimed, r: stat.Rand([32]byte{}), cells: map[string]upstreamtest.Distribution{}}
+	perToken := func(tokens llm.Tokens) (price.Nano, bool) {
+		return price.Nano(tokens.Prompt() + tokens.Completion()), true
+	}
+	e := Enrolment{
+		Name: "test", Model: testModel, Lifetime: time.Hour, Train: 20, Bank: 16, Items: 100, Parallel: 1, Price: perToken, Cap: 400_000,
+		Variants: []Source{{reference.Variant{Name: "a"}, words}},
+	}
+	ref, err := Enrol(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ref.Accuracy != nil || len(ref.Notes) != 1 || ref.Notes[0] != "generated items: the spend cap was reached" {
+		t.Errorf("%+v, %q", ref.Accuracy, ref.Notes)
+	}
+	e.Cap = 10_000
+	if _, err := Enrol(t.Context(), e); !errors.Is(err, errCapped) {
+		t.Errorf("without words: %v", err)
+	}
+}
+
 // TestRecordItemsWeak: a weak model is asked with options, and of one that solves
 // nothing no accuracy is kept.
 func TestRecordItemsWeak(t *testing.T) {
@@ -385,11 +412,9 @@ func TestRecordItemsWeak(t *testing.T) {
 				meter:     newMeter(free, 0),
 			}
 			var ref reference.Reference
-			if err := r.items(t.Context(), &ref); err != nil {
-				t.Fatal(err)
-			}
-			if (ref.Accuracy != nil) != c.recorded || (len(ref.Notes) == 0) != c.recorded {
-				t.Fatalf("%+v, notes %q", ref.Accuracy, ref.Notes)
+			err := r.items(t.Context(), &ref)
+			if _, unfit := errors.AsType[*unfitError](err); (ref.Accuracy != nil) != c.recorded || unfit == c.recorded || err != nil && !unfit {
+				t.Fatalf("%+v, %v", ref.Accuracy, err)
 			}
 			if c.recorded {
 				solved, asked := ref.Accuracy.Total(1)

@@ -36,7 +36,7 @@ var ladder = []int{1, 3, 5, 7, 9}
 
 // items records how well each source solves generated items: kinds are chosen by some
 // items of the first source, and the accuracy on their mixture is measured on others.
-// Where the model solves too few, the reference says so and holds none.
+// That the model solves too few is an *unfitError.
 func (r *recorder) items(ctx context.Context, ref *reference.Reference) error {
 	var best *reference.Accuracy
 	for _, choice := range []bool{false, true} {
@@ -53,8 +53,7 @@ func (r *recorder) items(ctx context.Context, ref *reference.Reference) error {
 		}
 	}
 	if best == nil {
-		ref.Notes = append(ref.Notes, fmt.Sprintf("generated items: the model solves fewer than %d kinds to %.0f %%", minKinds, 100*fairAccuracy))
-		return nil
+		return &unfitError{fmt.Sprintf("the model solves fewer than %d kinds to %.0f %%", minKinds, 100*fairAccuracy)}
 	}
 	var err error
 	if best.Sample, err = itemSample(best.Mixture, best.Choice); err != nil {
@@ -66,8 +65,7 @@ func (r *recorder) items(ctx context.Context, ref *reference.Reference) error {
 		}
 	}
 	if bound := leastBound(best, len(r.Variants)); bound < minAccuracy {
-		ref.Notes = append(ref.Notes, fmt.Sprintf("generated items: the accuracy is only known to be above %.2f, and %g is needed", bound, minAccuracy))
-		return nil
+		return &unfitError{fmt.Sprintf("the accuracy is only known to be above %.2f, and %g is needed", bound, minAccuracy)}
 	}
 	ref.Accuracy = best
 	return nil
