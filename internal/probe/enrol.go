@@ -21,6 +21,7 @@ type Enrolment struct {
 	Bank     int  // answers of each cell and variant that audits draw from; 240 when 0
 	Items    int  // generated items put to each variant, beyond those that choose what is put; 0 leaves them out
 	Tools    bool // which of several like tools each variant calls
+	Texts    int  // continuations of each text and variant; 0 leaves them out
 	Parallel int
 	Cap      price.Nano
 	Price    Price
@@ -72,6 +73,7 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 	}{
 		{"generated items", r.Items > 0, r.items},
 		{"tool choice", r.Tools, r.tools},
+		{"continuations", r.Texts > 0, r.texts},
 	} {
 		if !part.wanted {
 			continue
@@ -106,7 +108,7 @@ func (e *unfitError) Error() string { return e.text }
 
 // words records the answers to word questions.
 func (r *recorder) words(ctx context.Context, ref *reference.Reference) error {
-	p := &pool{recorder: r, ids: WordCells(), questions: wordQuestions}
+	p := newPool(r, WordCells(), wordQuestions)
 	if err := p.train(ctx, r.Train); err != nil {
 		return err
 	}

@@ -20,12 +20,18 @@ type pool struct {
 	of      int
 }
 
+func newPool(r *recorder, ids []string, q questions) *pool {
+	p := &pool{recorder: r, questions: q, ids: ids}
+	for range ids {
+		p.sampled = append(p.sampled, newAlphabet(len(r.Variants)))
+	}
+	return p
+}
+
 // train asks each source n times for an answer to each cell.
 func (p *pool) train(ctx context.Context, n int) error {
 	p.of, p.from = len(p.ids)*len(p.Variants)*n, n
-	p.sampled = make([]*alphabet, len(p.ids))
 	for i, id := range p.ids {
-		p.sampled[i] = newAlphabet(len(p.Variants))
 		for v := range p.Variants {
 			answers, err := p.sample(ctx, id, v, n, 0)
 			if err != nil {

@@ -110,7 +110,7 @@ func runSeed(commit, beacon string) [32]byte {
 
 // detectors are all of them, in the order in which they run: what explains other
 // findings goes before what it explains.
-var detectors = []detector{wordsDetector, itemsDetector, toolsDetector}
+var detectors = []detector{wordsDetector, itemsDetector, toolsDetector, textsDetector}
 
 // state is what becomes of a detector in this plan: to run, or why not.
 func (p *Plan) state(d *detector) (verdict.State, string) {

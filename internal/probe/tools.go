@@ -110,7 +110,7 @@ func toolRead(cell string, r *Reply) string {
 // none are left out; a model that has no tools is an *unfitError. A choice of five
 // needs fewer answers than a choice of words.
 func (r *recorder) tools(ctx context.Context, ref *reference.Reference) error {
-	p := &pool{recorder: r, ids: toolCells(), questions: toolQuestions}
+	p := newPool(r, toolCells(), toolQuestions)
 	if err := p.train(ctx, max(r.Train/2, 1)); err != nil {
 		return err
 	}
