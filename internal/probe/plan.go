@@ -53,6 +53,9 @@ type Plan struct {
 	RefID     string    `json:"reference,omitempty"`
 	FactsDate string    `json:"facts_date"` // of the vendors' facts that challenges rest on
 
+	Detectable bool   `json:"detectable,omitempty"` // the detectable share is told at the end
+	Rival      *rival `json:"rival,omitempty"`      // the other model that it is told against; a made-up one when nil
+
 	Reference *baseline `json:"-"`
 	Live      bool      `json:"live"` // a trusted endpoint answers beside the audited one
 }

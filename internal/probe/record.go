@@ -191,6 +191,9 @@ func differs(a, b *verdict.Report) string {
 			return fmt.Sprintf("the verdict on %q does not follow from the answers", b.Verdicts[i].Null)
 		}
 	}
+	if !bytes.Equal(jsonOf(a.Detectable), jsonOf(b.Detectable)) {
+		return "the detectable share does not follow from the plan and the number of answers"
+	}
 	for i := range b.Detectors {
 		if i >= len(a.Detectors) {
 			return "a detector is missing"
