@@ -226,10 +226,13 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	}
 	cfg := probe.Config{
 		Program: version(), Subject: end, Reference: ref, Profile: profile, Tolerance: a.tolerance, Parallel: a.parallel,
-		Cap: limit, Price: prices, Beacon: ownBeacon,
+		Cap: limit, Price: prices, Beacon: ownBeacon, Detectable: true,
 	}
 	if _, err := rand.Read(cfg.ItemKey[:]); err != nil {
 		return fmt.Errorf("draw a key: %w", err)
+	}
+	if cfg.Library, err = library(shelf); err != nil {
+		return err
 	}
 	bar := newProgressBar(cmd)
 	cfg.Progress = bar.show
@@ -364,6 +367,21 @@ func pickReference(shelf *reference.Shelf, name, model string) (*reference.Opene
 		return nil, &exitError{exitUsage, fmt.Sprintf("the reference %q is of the model %q, not of %q", ref.Name, ref.Model, model)}
 	}
 	return ref, nil
+}
+
+// library are the references that can be read, of whatever model.
+func library(shelf *reference.Shelf) ([]*reference.Opened, error) {
+	files, err := shelf.List()
+	if err != nil {
+		return nil, err
+	}
+	var all []*reference.Opened
+	for _, f := range files {
+		if f.Opened != nil {
+			all = append(all, f.Opened)
+		}
+	}
+	return all, nil
 }
 
 // ownBeacon draws the randomness of an audit from this machine.

@@ -37,6 +37,9 @@ type recordFlags struct {
 	lifetime time.Duration
 	train    int
 	bank     int
+	items    int
+	tools    bool
+	texts    int
 	public   bool
 }
 
@@ -66,6 +69,9 @@ endpoint differs by more.`,
 	p.DurationVar(&r.lifetime, "valid", 30*24*time.Hour, "how long the reference holds")
 	p.IntVar(&r.train, "train", 60, "answers to each question that alphabets are made from")
 	p.IntVar(&r.bank, "bank", 240, "answers to each question that audits draw from")
+	p.IntVar(&r.items, "items", 1000, "generated questions that its accuracy is measured by, besides those that choose them; 0 leaves them out")
+	p.BoolVar(&r.tools, "tools", false, "record also which of several like tools the model calls")
+	p.IntVar(&r.texts, "texts", 0, "continuations of each of some texts to record; 10 do, 0 leaves them out")
 	p.BoolVar(&r.public, "public", false, "the reference will be published, so it weighs nothing in verdicts")
 	return c
 }
@@ -89,8 +95,8 @@ func (f *flags) record(cmd *cobra.Command, r *recordFlags) error {
 	if err := reference.CheckName(r.name); err != nil {
 		return &exitError{exitUsage, err.Error()}
 	}
-	if r.train < 20 || r.train > 10_000 || r.bank < 16 || r.bank > 100_000 || r.lifetime < time.Hour || r.lifetime > 366*24*time.Hour {
-		return &exitError{exitUsage, "--train is 20 to 10000, --bank 16 to 100000, and --valid an hour to a year"}
+	if r.train < 20 || r.train > 10_000 || r.bank < 16 || r.bank > 100_000 || r.items < 0 || r.items > 100_000 || r.texts < 0 || r.texts == 1 || r.texts > 1000 || r.lifetime < time.Hour || r.lifetime > 366*24*time.Hour {
+		return &exitError{exitUsage, "--train is 20 to 10000, --bank 16 to 100000, --items at most 100000, --texts 0 or 2 to 1000, and --valid an hour to a year"}
 	}
 	e, close, err := r.enrolment(cmd)
 	if err != nil {
@@ -125,7 +131,7 @@ func (r *recordFlags) enrolment(cmd *cobra.Command) (*probe.Enrolment, func(), e
 			end.Close()
 		}
 	}
-	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Parallel: r.parallel, Progress: recordProgress(cmd)}
+	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Items: r.items, Tools: r.tools, Texts: r.texts, Parallel: r.parallel, Progress: recordProgress(cmd)}
 	if _, err := rand.Read(e.Seed[:]); err != nil {
 		return nil, nil, fmt.Errorf("draw a seed: %w", err)
 	}
@@ -200,6 +206,9 @@ type described struct {
 	Class    string    `json:"class"`
 	Variants int       `json:"variants"`
 	Cells    int       `json:"cells"`
+	Solved   int       `json:"solved,omitempty"` // of so many generated items
+	Items    int       `json:"items,omitempty"`
+	Notes    []string  `json:"notes,omitempty"`
 	Recorded time.Time `json:"recorded"`
 	Expires  time.Time `json:"expires"`
 	Protocol string    `json:"protocol"`
@@ -213,13 +222,16 @@ type described struct {
 func describe(o *reference.Opened, trouble string) described {
 	d := described{
 		Name: o.Name, ID: o.ID, Model: o.Model, Host: o.Variants[0].Host, Class: o.Variants[0].Class, Variants: len(o.Variants),
-		Recorded: o.Recorded, Expires: o.Expires, Protocol: o.Protocol.Hash(), Signer: o.Signer, Imported: o.Imported, Public: o.Public, Reason: o.Variants[0].Reason,
+		Recorded: o.Recorded, Expires: o.Expires, Protocol: o.Protocol.Hash(), Signer: o.Signer, Imported: o.Imported, Public: o.Public, Reason: o.Variants[0].Reason, Notes: o.Notes,
 		State: "holds",
 	}
 	for _, c := range o.Words {
 		if len(c.Bank[0]) > 0 {
 			d.Cells++
 		}
+	}
+	if o.Accuracy != nil {
+		d.Solved, d.Items = o.Accuracy.Total(0)
 	}
 	if stale := o.Stale(time.Now()); stale != "" {
 		d.State = "expired"
@@ -231,8 +243,11 @@ func describe(o *reference.Opened, trouble string) described {
 }
 
 func tellReference(cmd *cobra.Command, d described) {
-	fmt.Fprintf(cmd.OutOrStdout(), "name      %s\nid        %s\nmodel     %s\nsource    %s (%s)\nvariants  %d\ncells     %d of %d useful\nrecorded  %s\nexpires   %s\nprotocol  %s\nsigner    %s\nstate     %s\n",
-		visible(d.Name), d.ID, visible(d.Model), visible(d.Host), d.Class, d.Variants, d.Cells, len(probe.WordCells()), stamp(d.Recorded), stamp(d.Expires), d.Protocol, orNobody(d.Signer), d.State)
+	fmt.Fprintf(cmd.OutOrStdout(), "name      %s\nid        %s\nmodel     %s\nsource    %s (%s)\nvariants  %d\ncells     %d of %d useful\nitems     %d of %d solved\nrecorded  %s\nexpires   %s\nprotocol  %s\nsigner    %s\nstate     %s\n",
+		visible(d.Name), d.ID, visible(d.Model), visible(d.Host), d.Class, d.Variants, d.Cells, len(probe.WordCells()), d.Solved, d.Items, stamp(d.Recorded), stamp(d.Expires), d.Protocol, orNobody(d.Signer), d.State)
+	for _, note := range d.Notes {
+		fmt.Fprintf(cmd.OutOrStdout(), "note      %s\n", visible(note))
+	}
 }
 
 func referenceList(f *flags) *cobra.Command {
@@ -347,4 +362,3 @@ A reference from elsewhere raises at most a warning; it never takes an endpoint 
 	_ = c.MarkFlagRequired("signer")
 	return c
 }
-

@@ -53,6 +53,9 @@ type Plan struct {
 	RefID     string    `json:"reference,omitempty"`
 	FactsDate string    `json:"facts_date"` // of the vendors' facts that challenges rest on
 
+	Detectable bool   `json:"detectable,omitempty"` // the detectable share is told at the end
+	Rival      *rival `json:"rival,omitempty"`      // the other model that it is told against; a made-up one when nil
+
 	Reference *baseline `json:"-"`
 	Live      bool      `json:"live"` // a trusted endpoint answers beside the audited one
 }
@@ -60,6 +63,15 @@ type Plan struct {
 // baseline is the reference of a plan.
 type baseline struct {
 	*reference.Opened
+	sample string // of the items that this version makes; see itemSample
+}
+
+func newBaseline(o *reference.Opened) *baseline {
+	b := &baseline{Opened: o}
+	if o.Accuracy != nil {
+		b.sample, _ = itemSample(o.Accuracy.Mixture, o.Accuracy.Choice) // empty, so no recording's, where it makes none
+	}
+	return b
 }
 
 // Alpha is the chance that an audit rejects a hypothesis that holds, for each
@@ -100,7 +112,9 @@ func runSeed(commit, beacon string) [32]byte {
 
 // detectors are all of them, in the order in which they run: what explains other
 // findings goes before what it explains.
-var detectors = []detector{accountingDetector, causalDetector, replayDetector, tamperDetector, needleDetector, billingDetector, wordsDetector}
+var detectors = []detector{
+	accountingDetector, causalDetector, replayDetector, tamperDetector, needleDetector, billingDetector, wordsDetector, itemsDetector, toolsDetector, textsDetector,
+}
 
 // state is what becomes of a detector in this plan: to run, or why not.
 func (p *Plan) state(d *detector) (verdict.State, string) {

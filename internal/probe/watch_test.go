@@ -19,14 +19,14 @@ import (
 	"sallyport/internal/verdict"
 )
 
-// writer is a model of texts: which words it likes, and how long it writes.
-type writer struct {
+// talker is a model of texts: which words it likes, and how long it writes.
+type talker struct {
 	words  []string
 	length int
 	lists  float64
 }
 
-func (w writer) say(r *rand.Rand) *Said {
+func (w talker) say(r *rand.Rand) *Said {
 	var b strings.Builder
 	for range w.length/2 + r.IntN(w.length) {
 		if r.Float64() < w.lists {
@@ -39,13 +39,13 @@ func (w writer) say(r *rand.Rand) *Said {
 
 var (
 	vocabulary = strings.Fields("the of a model answer question time people system number way part long new good great work first little own see world day place hand right still between")
-	claimed    = writer{vocabulary, 40, .05}
-	honest2    = writer{vocabulary, 42, .06} // another deployment of it
-	cheaper    = writer{append(strings.Fields("indeed certainly delve tapestry sure happy"), vocabulary[:14]...), 30, .15}
+	claimed    = talker{vocabulary, 40, .05}
+	honest2    = talker{vocabulary, 42, .06} // another deployment of it
+	cheaper    = talker{append(strings.Fields("indeed certainly delve tapestry sure happy"), vocabulary[:14]...), 30, .15}
 )
 
 // traffic feeds a watch with pairs until it concludes, or for n of them.
-func traffic(t *testing.T, w *Watch, r *rand.Rand, n int, suspect func(i int) writer, trusted ...writer) (pairs int) {
+func traffic(t *testing.T, w *Watch, r *rand.Rand, n int, suspect func(i int) talker, trusted ...talker) (pairs int) {
 	t.Helper()
 	for i := range n {
 		at := time.Date(2026, 11, 1, 0, 0, i, 0, time.UTC)
@@ -78,7 +78,7 @@ func openWatch(t *testing.T, dir string, references ...string) (*Watch, *[]concl
 	return w, &all
 }
 
-func always(w writer) func(int) writer { return func(int) writer { return w } }
+func always(w talker) func(int) talker { return func(int) talker { return w } }
 
 // TestWatchFindsSwap: another model is found on traffic alone, the verdict's bundle
 // verifies, and no flipped byte passes.
@@ -131,9 +131,9 @@ func TestWatchFindsSwap(t *testing.T) {
 // honest deployment, nor a mixture of both, are held against an upstream under
 // H_honest.
 func TestWatchLeavesHonestAlone(t *testing.T) {
-	for name, suspect := range map[string]func(int) writer{
+	for name, suspect := range map[string]func(int) talker{
 		"reference": always(claimed), "other deployment": always(honest2),
-		"failover": func(i int) writer { return []writer{claimed, honest2}[i/50%2] },
+		"failover": func(i int) talker { return []talker{claimed, honest2}[i/50%2] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, found := openWatch(t, t.TempDir(), "a", "b")
