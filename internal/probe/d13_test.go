@@ -147,8 +147,8 @@ func TestTextsFalseAlarms(t *testing.T) {
 
 // TestTextsOverHTTP records and audits prose over HTTP.
 func TestTextsOverHTTP(t *testing.T) {
-	one, other := oracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"}), oracle(t, &upstreamtest.Oracle{Seed: "two", Family: "other"})
-	ref := recordedWriters(t, 10, endpoint(t, one.BaseURL()))
+	one, other := startOracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"}), startOracle(t, &upstreamtest.Oracle{Seed: "two", Family: "other"})
+	ref := recordedWriters(t, 10, auditedAt(t, one.BaseURL()))
 	for _, c := range ref.Texts {
 		for _, text := range c.Letters {
 			if text == "" || utf8.RuneCountInString(text) > textPoints {
@@ -157,7 +157,7 @@ func TestTextsOverHTTP(t *testing.T) {
 		}
 	}
 	for url, found := range map[string]bool{one.BaseURL(): false, other.BaseURL(): true} {
-		r, record := run(t, Config{Subject: endpoint(t, url), Reference: ref, Profile: onlyTexts(250), Now: testNow})
+		r, record := run(t, Config{Subject: auditedAt(t, url), Reference: ref, Profile: onlyTexts(250), Now: testNow})
 		if d := resultOf(t, r, "D13"); d.State != verdict.Ran || (d.Evidence[0].P <= .01) != found {
 			t.Errorf("%+v", d)
 		}

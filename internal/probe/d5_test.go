@@ -323,10 +323,10 @@ func TestRecordItems(t *testing.T) {
 		}
 		return right, bad, true
 	}
-	s := oracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed", Solve: solve, Accuracy: 1})
+	s := startOracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed", Solve: solve, Accuracy: 1})
 	e := Enrolment{
 		Name: "test", Model: testModel, Lifetime: time.Hour, Train: 20, Bank: 16, Items: 200, Parallel: 8, Price: free, Seed: seed,
-		Variants: []Source{{reference.Variant{Name: "a"}, endpoint(t, s.BaseURL())}},
+		Variants: []Source{{reference.Variant{Name: "a"}, auditedAt(t, s.BaseURL())}},
 	}
 	ref, err := Enrol(t.Context(), e)
 	if err != nil {
@@ -343,8 +343,8 @@ func TestRecordItems(t *testing.T) {
 	if solved, asked := ref.Accuracy.Total(0); len(ref.Accuracy.Mixture) != len(known) || solved != 200 || asked != 200 {
 		t.Errorf("solved %d of %d of %d kinds", solved, asked, len(ref.Accuracy.Mixture))
 	}
-	none := oracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"})
-	r, record := run(t, Config{Subject: endpoint(t, none.BaseURL()), Reference: sealed(t, ref), Profile: onlyItems(20)})
+	none := startOracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"})
+	r, record := run(t, Config{Subject: auditedAt(t, none.BaseURL()), Reference: sealed(t, ref), Profile: onlyItems(20)})
 	if d := resultOf(t, r, "D5"); d.State != verdict.Inconclusive || !strings.Contains(d.Reason, "cannot be read") {
 		t.Errorf("prose in the place of answers: %s, %s", d.State, d.Reason)
 	}

@@ -177,8 +177,8 @@ func TestToolsFalseAlarms(t *testing.T) {
 // TestToolsOverHTTP records and audits tool choices of a model that always calls the
 // first tool, and records none of one that has no tools.
 func TestToolsOverHTTP(t *testing.T) {
-	s := oracle(t, &upstreamtest.Oracle{Seed: "one"})
-	ref := recordedTools(t, endpoint(t, s.BaseURL()))
+	s := startOracle(t, &upstreamtest.Oracle{Seed: "one"})
+	ref := recordedTools(t, auditedAt(t, s.BaseURL()))
 	if len(ref.Tools) != len(toolTasks) {
 		t.Fatalf("%d cells", len(ref.Tools))
 	}
@@ -187,7 +187,7 @@ func TestToolsOverHTTP(t *testing.T) {
 			t.Errorf("%s: %v", c.ID, answers)
 		}
 	}
-	r, record := run(t, Config{Subject: endpoint(t, s.BaseURL()), Reference: ref, Profile: onlyTools(40), Now: testNow})
+	r, record := run(t, Config{Subject: auditedAt(t, s.BaseURL()), Reference: ref, Profile: onlyTools(40), Now: testNow})
 	if v := verdictOn(t, r, verdict.Same); !v.Tested || v.Rejected || v.N != 40 {
 		t.Errorf("%+v", v)
 	}
