@@ -24,6 +24,7 @@ import (
 	"sallyport/internal/gateway"
 	"sallyport/internal/journal"
 	"sallyport/internal/record"
+	vocabulary "sallyport/internal/tokens"
 	"sallyport/internal/upstreamtest"
 )
 
@@ -44,7 +45,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Defer(func() { _ = s.Close() })
-			o, err := upstreamtest.Start(upstreamtest.Config{Oracle: &upstreamtest.Oracle{}})
+			o, err := upstreamtest.Start(upstreamtest.Config{Oracle: &upstreamtest.Oracle{Tokens: vocabulary.Of("gpt-4o")}})
 			if err != nil {
 				return err
 			}

