@@ -165,8 +165,8 @@ func snapshot(cfg *config.Config, ups map[identity.Upstream]*upstream.Upstream) 
 	s := &gateway.Snapshot{
 		Hash: cfg.Hash(), Upstreams: ups, Label: cfg.DefaultLabel,
 		DropMeaning: cfg.Translation.Meaning == config.Drop, RejectTuning: cfg.Translation.Tuning == config.Reject,
-		Count:   gateway.Count{Share: cfg.Count.Share.Float(), CPU: cfg.Count.CPU.Float()},
-		Models:  map[identity.Model][]gateway.Target{}, Labels: map[identity.ProjectID]label.Label{},
+		Count:  gateway.Count{Share: cfg.Count.Share.Float(), CPU: cfg.Count.CPU.Float()},
+		Models: map[identity.Model][]gateway.Target{}, Labels: map[identity.ProjectID]label.Label{},
 		Limits: gateway.Limits{
 			Body: int64(cfg.Limits.Body), Depth: cfg.Limits.Depth, Answer: int64(cfg.Limits.Answer), Event: int(cfg.Limits.Event),
 			BodyTime:   time.Duration(cfg.Timeouts.Body),

@@ -204,6 +204,7 @@ func (a *App) overrule(actor string, act record.Act, o console.Overruling) (cons
 	default:
 		return console.Verdict{}, fault.Newf(fault.BadRequest, "no verdict acts on the model %q of %s; see: sallyport audit ls", o.Model, o.Upstream)
 	}
+	a.watchAfresh(t)
 	return a.conclude(record.Verdict{
 		Upstream: o.Upstream, Target: o.Model, Null: ended.Hypothesis, Label: ended.Label, Act: act, Reference: ended.Reference, Bundle: ended.Bundle,
 		Wording: fmt.Sprintf("ends the %s by verdict %s", ended.Act, ended.ID), Actor: actor, Reason: o.Reason,

@@ -86,6 +86,17 @@ func (a *App) mayCompare(t gateway.Target) bool {
 	return a.watch.May(string(t.Upstream), t.Model, time.Now())
 }
 
+// watchAfresh forgets what a watch observed of a target: whoever comes back into
+// routing is judged on what it answers from now on.
+func (a *App) watchAfresh(t gateway.Target) {
+	if a.watch == nil || !a.watch.Watches(string(t.Upstream), t.Model) {
+		return
+	}
+	if err := a.watch.Restart(string(t.Upstream), t.Model); err != nil {
+		a.log.Error("a watch cannot begin afresh", "upstream", t.Upstream, "model", t.Model, "error", err)
+	}
+}
+
 // concluded records what a watch concludes, and lets it act as far as the operator
 // opted in: by default it is a notice.
 func (a *App) concluded(s probe.Standing, bundle string) {

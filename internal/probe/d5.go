@@ -167,6 +167,10 @@ func (c *capability) observe(t *Trial, solved, reference bool) error {
 	return nil
 }
 
+// leastItems is how many items are put even when the hypotheses are decided before: of
+// fewer the share that cannot be read says little.
+const leastItems = 30
+
 // runItems puts items in batches until the hypotheses are decided or the budget is used
 // up.
 func runItems(ctx context.Context, t *Trial) {
@@ -185,7 +189,7 @@ func runItems(ctx context.Context, t *Trial) {
 		source.mixture, source.choice = t.Reference.Accuracy.Mixture, t.Reference.Accuracy.Choice
 	}
 	seen, beside, unparsed := newMarks(len(source.mixture)), newMarks(len(source.mixture)), 0
-	for asked := 0; asked < t.Budget && !t.Over(ctx) && !t.decided(bets.nulls()); {
+	for asked := 0; asked < t.Budget && !t.Over(ctx) && (asked < leastItems || !t.decided(bets.nulls())); {
 		batch, err := t.putItems(ctx, source, min(max(t.Parallel, 1), t.Budget-asked))
 		if err != nil {
 			t.Inconclusive("%v", err)
