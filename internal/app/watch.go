@@ -113,7 +113,7 @@ func (a *App) concluded(s probe.Standing, bundle string) {
 	switch {
 	case allowed == config.Quarantine && s.Null == verdict.Honest && s.Level == verdict.LevelQuarantine:
 		v.Act = record.ActQuarantine
-	case allowed != config.Notice && s.Level.AtLeast(verdict.LevelWarning):
+	case allowed == config.Lower && s.Level.AtLeast(verdict.LevelWarning):
 		v.Act = record.ActLower
 	}
 	if err := a.recordVerdict(v); err != nil {

@@ -278,7 +278,8 @@ func (w *Watch) Reference(i int) (upstream, model string) {
 // Act is what a verdict of a watch may do.
 type Act string
 
-// The acts, each doing what those before it do.
+// The acts. Where quarantine is opted into, a weaker verdict does not lower the
+// upstream: without traffic nothing more would be learnt of it.
 const (
 	Notice     Act = "notice"
 	Lower      Act = "lower"
