@@ -164,7 +164,6 @@ type auditFlags struct {
 	tolerance float64
 	html      string
 	bundle    string
-	quiet     bool
 }
 
 func auditCommand(f *flags) *cobra.Command {
