@@ -31,6 +31,7 @@ import (
 // endpointFlags say which endpoint is meant and how it is reached.
 type endpointFlags struct {
 	url      string
+	upstream string
 	kind     string
 	model    string
 	key      string
@@ -44,6 +45,7 @@ type endpointFlags struct {
 func (e *endpointFlags) add(c *cobra.Command) {
 	p := c.Flags()
 	p.StringVar(&e.model, "model", "", "model to ask for (required)")
+	p.StringVar(&e.upstream, "upstream", "", "an upstream of the configuration, in the place of an address")
 	p.StringVar(&e.kind, "kind", "", "API that it speaks: openai, anthropic or gemini (default: told by the address, else openai)")
 	p.StringVar(&e.key, "key", "", "credential: env:NAME, file:PATH, or - for standard input")
 	p.StringVar(&e.ca, "ca", "", "file of PEM roots that replace the system's")
@@ -54,8 +56,42 @@ func (e *endpointFlags) add(c *cobra.Command) {
 	_ = c.MarkFlagRequired("model")
 }
 
+// take takes the address that was given, if one was: either that or an upstream.
+func (e *endpointFlags) take(args []string) error {
+	switch {
+	case len(args) == 1 && e.upstream == "":
+		e.url = args[0]
+	case len(args) == 1:
+		return &exitError{exitUsage, "write either an address or --upstream, not both"}
+	case e.upstream == "":
+		return &exitError{exitUsage, "write the address of the endpoint, or --upstream and a name of the configuration"}
+	case e.key != "" || e.kind != "" || e.ca != "":
+		return &exitError{exitUsage, "--key, --kind and --ca belong to an address; an upstream has its own"}
+	}
+	return nil
+}
+
+// configured is the upstream of the configuration that the flags name.
+func (f *flags) configured(cmd *cobra.Command, e *endpointFlags) (*probe.Endpoint, error) {
+	c := config.FromEnvironment(os.LookupEnv)
+	if f.config != "" {
+		var err error
+		if c, err = config.Load(f.config); err != nil {
+			return nil, err
+		}
+	}
+	u, err := app.Configured(cmd.Context(), c, e.upstream)
+	if err != nil {
+		return nil, &exitError{exitUsage, err.Error()}
+	}
+	return probe.NewEndpoint(probe.EndpointConfig{Configured: u, Model: e.model, Timeout: e.timeout})
+}
+
 // endpoint is the endpoint that the flags name.
-func (e *endpointFlags) endpoint(cmd *cobra.Command) (*probe.Endpoint, error) {
+func (e *endpointFlags) endpoint(cmd *cobra.Command, f *flags) (*probe.Endpoint, error) {
+	if e.upstream != "" {
+		return f.configured(cmd, e)
+	}
 	key, err := credential(cmd.InOrStdin(), e.key)
 	if err != nil {
 		return nil, &exitError{exitUsage, "--key: " + err.Error()}
@@ -169,7 +205,7 @@ type auditFlags struct {
 func auditCommand(f *flags) *cobra.Command {
 	var a auditFlags
 	c := &cobra.Command{
-		Use:   "audit URL --model M",
+		Use:   "audit [URL] --model M",
 		Short: "Ask an endpoint questions that show what it serves",
 		Long: `Asks an endpoint questions and says what the answers are evidence for, with its error rate.
 It needs no gateway: an address and a key will do. With a reference of the model (see:
@@ -177,9 +213,11 @@ sallyport reference) it also compares how answers are distributed; without one, 
 not tested. Exit code 3 is a finding, 5 an endpoint that cannot be reached.
 
 Audit only endpoints that you are entitled to test.`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a.url = args[0]
+			if err := a.take(args); err != nil {
+				return err
+			}
 			return f.audit(cmd, &a)
 		},
 	}
@@ -206,7 +244,7 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	if a.parallel < 1 || a.parallel > 64 {
 		return &exitError{exitUsage, "--parallel is a number from 1 to 64"}
 	}
-	end, err := a.endpoint(cmd)
+	end, err := a.endpoint(cmd, f)
 	if err != nil {
 		return err
 	}
