@@ -18,6 +18,8 @@ import (
 
 	"sallyport/internal/app"
 	"sallyport/internal/config"
+	"sallyport/internal/exam"
+	"sallyport/internal/label"
 	"sallyport/internal/llm"
 	"sallyport/internal/price"
 	"sallyport/internal/probe"
@@ -69,6 +71,21 @@ func (e *endpointFlags) take(args []string) error {
 		return &exitError{exitUsage, "--key, --kind and --ca belong to an address; an upstream has its own"}
 	}
 	return nil
+}
+
+// named is the endpoint that an address, or the name of an upstream, means, with a
+// model behind a comma if it is another one.
+func (e *endpointFlags) named(cmd *cobra.Command, f *flags, text string) (*probe.Endpoint, error) {
+	other := *e
+	place, model, named := strings.Cut(text, ",")
+	if named {
+		other.model = model
+	}
+	other.url, other.upstream = place, ""
+	if !strings.Contains(place, "://") {
+		other.url, other.upstream = "", place
+	}
+	return other.endpoint(cmd, f)
 }
 
 // configured is the upstream of the configuration that the flags name.
@@ -198,6 +215,10 @@ type auditFlags struct {
 	profile   string
 	reference string
 	tolerance float64
+	quality   string
+	trusted   string
+	trustKey  string
+	why       string
 	html      string
 	bundle    string
 }
@@ -225,7 +246,11 @@ Audit only endpoints that you are entitled to test.`,
 	p := c.Flags()
 	p.StringVar(&a.profile, "profile", "quick", "quick: under a minute; vet: before an endpoint is used")
 	p.StringVar(&a.reference, "reference", "", "name, id or file of the reference (default: the newest of the model); none for no reference")
+	p.StringVar(&a.trusted, "trusted", "", "a live reference that is asked as well: URL or upstream, or either with ,MODEL")
+	p.StringVar(&a.trustKey, "trusted-key", "", "its credential, of an address: env:NAME or file:PATH")
+	p.StringVar(&a.why, "reason", "", "why the live reference is trusted, where it is not the vendor's own address or a trusted upstream")
 	p.Float64Var(&a.tolerance, "tolerance", 0, "distance from the reference that is not held against the endpoint, in total variation")
+	p.StringVar(&a.quality, "quality", "", "file of published questions as JSON lines (question, answer, licence, source, and choices and family if any): shown, without weight")
 	p.StringVar(&a.html, "html", "", "write the report as a page to this file")
 	p.StringVar(&a.bundle, "bundle", "", "write the sealed record to this file (default audit-TIME.bundle)")
 	c.AddCommand(auditVerify(f), auditCompare(f), auditShow(f), auditRegister(f), auditList(f), auditOverride(f), auditRelease(f))
@@ -265,6 +290,17 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 		Program: version(), Subject: end, Reference: ref, Profile: profile, Tolerance: a.tolerance, Parallel: a.parallel,
 		Cap: limit, Price: prices, Beacon: ownBeacon, Detectable: true,
 	}
+	if cfg.Quality, err = a.published(); err != nil {
+		return err
+	}
+	live, err := a.live(cmd, f)
+	if err != nil {
+		return err
+	}
+	if live != nil {
+		defer live.Close()
+		cfg.Trusted, cfg.Why = live, a.why
+	}
 	if _, err := rand.Read(cfg.ItemKey[:]); err != nil {
 		return fmt.Errorf("draw a key: %w", err)
 	}
@@ -286,6 +322,41 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 		return err
 	}
 	return auditExit(r, auditErr)
+}
+
+// live is the live reference that was named; nil when none was.
+func (a *auditFlags) live(cmd *cobra.Command, f *flags) (*probe.Endpoint, error) {
+	if a.trusted == "" {
+		return nil, nil
+	}
+	e := a.endpointFlags
+	e.key, e.kind = a.trustKey, ""
+	end, err := e.named(cmd, f, a.trusted)
+	if err != nil {
+		return nil, err
+	}
+	if end.Class() == label.Any && !end.Facts().Official && a.why == "" {
+		end.Close()
+		return nil, &exitError{exitUsage, "why is " + visible(end.Facts().Host) + " trusted? Say it with --reason; the report will show it"}
+	}
+	return end, nil
+}
+
+// published reads the published questions that were given.
+func (a *auditFlags) published() ([]exam.PublicItem, error) {
+	if a.quality == "" {
+		return nil, nil
+	}
+	file, err := os.Open(a.quality)
+	if err != nil {
+		return nil, &exitError{exitUsage, "--quality: " + err.Error()}
+	}
+	defer file.Close()
+	items, err := exam.Import(file, exam.Limits{Items: probe.MaxQuality})
+	if err != nil {
+		return nil, &exitError{exitUsage, "--quality: " + err.Error()}
+	}
+	return items, nil
 }
 
 // auditExit is the exit code of an audit.

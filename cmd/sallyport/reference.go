@@ -142,7 +142,7 @@ func (r *recordFlags) enrolment(cmd *cobra.Command, f *flags) (*probe.Enrolment,
 		first = r.upstream + "," + r.model
 	}
 	for i, source := range append([]string{first}, r.variants...) {
-		end, err := r.source(cmd, f, source)
+		end, err := r.named(cmd, f, source)
 		if err != nil {
 			closeAll()
 			return nil, nil, err
@@ -169,20 +169,6 @@ func (r *recordFlags) enrolment(cmd *cobra.Command, f *flags) (*probe.Enrolment,
 	}
 	e.Price, e.Cap = of, limit
 	return e, closeAll, nil
-}
-
-// source is the endpoint that an address, or the name of an upstream, and a model mean.
-func (r *recordFlags) source(cmd *cobra.Command, f *flags, text string) (*probe.Endpoint, error) {
-	flags := r.endpointFlags
-	place, model, named := strings.Cut(text, ",")
-	if named {
-		flags.model = model
-	}
-	flags.url, flags.upstream = place, ""
-	if !strings.Contains(place, "://") {
-		flags.url, flags.upstream = "", place
-	}
-	return flags.endpoint(cmd, f)
 }
 
 // recordProgress tells on a terminal how far a recording is.

@@ -109,7 +109,7 @@ func (e *Endpoint) CertKey() string {
 // Facts implements Subject.
 func (e *Endpoint) Facts() Facts {
 	return Facts{
-		URL: e.url, Host: e.own.Host(), Kind: string(e.own.Family()), Model: e.model,
+		URL: e.url, Host: e.own.Host(), Kind: string(e.own.Family()), Model: e.model, Class: e.own.Class.String(),
 		Official: e.own.Official() && e.own.Kind != upstream.Azure, Keyed: !e.own.Key.Empty(),
 	}
 }
