@@ -86,6 +86,14 @@ func (a *App) mayCompare(t gateway.Target) bool {
 	return a.watch.May(string(t.Upstream), t.Model, time.Now())
 }
 
+// Standings are what is concluded now of every upstream under watch.
+func (a *App) Standings() []probe.Standing {
+	if a.watch == nil {
+		return nil
+	}
+	return a.watch.Standings()
+}
+
 // watchAfresh forgets what a watch observed of a target: whoever comes back into
 // routing is judged on what it answers from now on.
 func (a *App) watchAfresh(t gateway.Target) {
