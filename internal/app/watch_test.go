@@ -8,9 +8,42 @@ import (
 	"path/filepath"
 	"testing"
 
+	"sallyport/internal/config"
 	"sallyport/internal/probe"
+	"sallyport/internal/record"
 	"sallyport/internal/upstreamtest"
+	"sallyport/internal/verdict"
 )
+
+// TestActOn: a verdict does no more than the operator allows, and nothing by which
+// the evidence for more would end.
+func TestActOn(t *testing.T) {
+	one, two := []string{"a"}, []string{"a", "b"}
+	for _, c := range []struct {
+		allowed    config.Act
+		references []string
+		null       verdict.Null
+		level      verdict.Level
+		want       record.Act
+	}{
+		{config.Notice, two, verdict.Honest, verdict.LevelQuarantine, record.ActNotice},
+		{config.Lower, two, verdict.Honest, verdict.LevelNotice, record.ActNotice},
+		{config.Lower, two, verdict.Honest, verdict.LevelWarning, record.ActLower},
+		{config.Lower, two, verdict.Honest, verdict.LevelQuarantine, record.ActLower},
+		{config.Lower, two, verdict.Same, verdict.LevelWarning, record.ActNotice}, // an honest variant differs
+		{config.Lower, one, verdict.Same, verdict.LevelWarning, record.ActLower},
+		{config.Quarantine, two, verdict.Honest, verdict.LevelWarning, record.ActNotice}, // else no quarantine would follow
+		{config.Quarantine, two, verdict.Honest, verdict.LevelQuarantine, record.ActQuarantine},
+		{config.Quarantine, two, verdict.Same, verdict.LevelWarning, record.ActNotice},
+		{config.Quarantine, one, verdict.Same, verdict.LevelWarning, record.ActLower},
+		{"", two, verdict.Honest, verdict.LevelQuarantine, record.ActNotice},
+	} {
+		s := probe.Standing{Stream: probe.Stream{References: c.references}, Null: c.null, Level: c.level}
+		if got := actOn(c.allowed, s); got != c.want {
+			t.Errorf("allowed %q, %d references, %s at %s: %s, want %s", c.allowed, len(c.references), c.null, c.level, got, c.want)
+		}
+	}
+}
 
 // TestWatchBudget: when a month's comparisons are used up, what was found stays and
 // nothing more is asked; requests beyond the budget are not held to be dropped, which
