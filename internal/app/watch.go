@@ -86,6 +86,14 @@ func (a *App) mayCompare(t gateway.Target) bool {
 	return a.watch.May(string(t.Upstream), t.Model, time.Now())
 }
 
+// Standings are what is concluded now of every upstream under watch.
+func (a *App) Standings() []probe.Standing {
+	if a.watch == nil {
+		return nil
+	}
+	return a.watch.Standings()
+}
+
 // watchAfresh forgets what a watch observed of a target: whoever comes back into
 // routing is judged on what it answers from now on.
 func (a *App) watchAfresh(t gateway.Target) {
@@ -104,19 +112,28 @@ func (a *App) concluded(s probe.Standing, bundle string) {
 		Upstream: s.Stream.Upstream, Target: s.Stream.Model, Null: string(s.Null), Level: string(s.Level), Act: record.ActNotice,
 		EMilli: int64(1000 * s.LogM), N: int64(s.Pairs), Bundle: bundle, Actor: "watch", Label: string(verdict.Differs), Wording: s.Wording(),
 	}
-	allowed := config.Notice
 	for _, w := range a.config.Watch {
 		if w.Upstream == s.Stream.Upstream && w.Model == s.Stream.Model {
-			allowed = w.Act
+			v.Act = actOn(w.Act, s)
 		}
-	}
-	switch {
-	case allowed == config.Quarantine && s.Null == verdict.Honest && s.Level == verdict.LevelQuarantine:
-		v.Act = record.ActQuarantine
-	case allowed == config.Lower && s.Level.AtLeast(verdict.LevelWarning):
-		v.Act = record.ActLower
 	}
 	if err := a.recordVerdict(v); err != nil {
 		a.log.Error("a verdict is not recorded", "upstream", v.Upstream, "model", v.Target, "level", v.Level, "error", err)
 	}
+}
+
+// actOn is what a standing does where the operator allows so much. Where several
+// honest deployments are known, only a difference from all of them acts: an honest one
+// may differ from the reference. And before a quarantine nothing is lowered, since
+// whoever is asked last is asked no more, and what was begun would never be found out.
+func actOn(allowed config.Act, s probe.Standing) record.Act {
+	switch {
+	case s.Null != verdict.Honest && len(s.Stream.References) > 1:
+		return record.ActNotice
+	case allowed == config.Quarantine && s.Null == verdict.Honest && s.Level == verdict.LevelQuarantine:
+		return record.ActQuarantine
+	case allowed == config.Lower && s.Level.AtLeast(verdict.LevelWarning), allowed == config.Quarantine && len(s.Stream.References) == 1 && s.Level.AtLeast(verdict.LevelWarning):
+		return record.ActLower
+	}
+	return record.ActNotice
 }

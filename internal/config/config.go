@@ -260,7 +260,7 @@ type Watch struct {
 	Share Share `json:"share,omitzero"`
 	// Most comparisons a month. The levels of alarm are set by it: more comparisons, higher levels. Default 3000.
 	Pairs int `json:"pairs,omitzero" jsonschema:"minimum=1,maximum=1000000"`
-	// What a verdict does at most: notice (the default), lower (the upstream is tried after all others from a warning on), or quarantine (it is out of routing, on the strongest level only, until an operator releases it).
+	// What a verdict does at most: notice (the default), lower (the upstream is tried after all others from a warning on), or quarantine (it is out of routing, on the strongest level only, until an operator releases it; before that it keeps its place, for without traffic nothing more would be found out). With several references only a difference from all of them acts; with one, quarantine does no more than lower.
 	Act Act `json:"act,omitzero" jsonschema:"enum=notice,enum=lower,enum=quarantine"`
 	// Your word that temperature, top_p and the like, where a request leaves them out, mean the same at the watched upstream and at its references. Default false: only requests that say temperature, top_p and a limit on tokens are compared.
 	SameDefaults bool `json:"same_defaults,omitzero"`
@@ -278,8 +278,7 @@ func (w *Watch) Reference(i int) (upstream, model string) {
 // Act is what a verdict of a watch may do.
 type Act string
 
-// The acts. Where quarantine is opted into, a weaker verdict does not lower the
-// upstream: without traffic nothing more would be learnt of it.
+// The acts.
 const (
 	Notice     Act = "notice"
 	Lower      Act = "lower"
