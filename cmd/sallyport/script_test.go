@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -23,9 +25,13 @@ import (
 	"sallyport/internal/app"
 	"sallyport/internal/gateway"
 	"sallyport/internal/journal"
+	"sallyport/internal/llm"
+	"sallyport/internal/probe"
 	"sallyport/internal/record"
+	"sallyport/internal/stat"
 	vocabulary "sallyport/internal/tokens"
 	"sallyport/internal/upstreamtest"
+	"sallyport/internal/verdict"
 )
 
 func TestMain(m *testing.M) {
@@ -58,7 +64,7 @@ func TestScripts(t *testing.T) {
 			return expandConfigs(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "ready": ready, "jsonlines": jsonLines, "tamper": tamper, "judge": judge, "flip": flip, "field": field, "checkpoint": checkpoint, "holds": holds, "private": private, "aligned": aligned, "printable": printable,
+			"exits": exits, "ready": ready, "jsonlines": jsonLines, "tamper": tamper, "judge": judge, "watched": watched, "flip": flip, "field": field, "checkpoint": checkpoint, "holds": holds, "private": private, "aligned": aligned, "printable": printable,
 		},
 	})
 }
@@ -211,6 +217,35 @@ func judge(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	_, err = j.Append(v.Append(nil))
 	ts.Check(errors.Join(err, j.Close()))
+}
+
+// watched leaves in a file what a watch seals when an upstream's answers are others than
+// those of two trusted deployments: watched FILE.
+func watched(ts *testscript.TestScript, _ bool, args []string) {
+	dir, sum := ts.MkAbs("watch"), ""
+	w, err := probe.OpenWatch(probe.WatchConfig{
+		Dir: dir, Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), Logger: slog.New(slog.DiscardHandler),
+		Streams: []probe.Stream{{Upstream: "relay\u202e", Model: "m", References: []string{"a", "b"}, Monthly: 10}},
+		Concluded: func(s probe.Standing, bundle string) {
+			if s.Level == verdict.LevelQuarantine {
+				sum = bundle
+			}
+		},
+	})
+	ts.Check(err)
+	say := func(text string) []stat.Feature {
+		return probe.Features(&probe.Said{Text: text, Finish: llm.FinishStop})
+	}
+	for range 500 {
+		if sum == "" {
+			w.Observe("relay\u202e", "m", &probe.Observed{
+				At: 1, Strata: probe.StrataOf(100, false, time.UnixMicro(1)), Suspect: say("Certainly! I am happy to delve into it."),
+				Trusted: [][]stat.Feature{say("The answer is a question of time."), say("The answer is a question of time and place.")},
+			})
+		}
+	}
+	ts.Check(w.Close())
+	ts.Check(os.Rename(filepath.Join(dir, sum+".bundle"), ts.MkAbs(args[0])))
 }
 
 // flip changes a byte in the middle of a file: flip FILE.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"sallyport/internal/exam"
 	"sallyport/internal/price"
 	"sallyport/internal/reference"
 	"sallyport/internal/stat"
@@ -23,6 +24,7 @@ type Config struct {
 	Program    string
 	Subject    Subject
 	Trusted    Subject           // a live endpoint that is trusted; nil for none
+	Why        string            // it is trusted
 	Reference  *reference.Opened // nil for none
 	Profile    Profile
 	Tolerance  float64
@@ -31,6 +33,7 @@ type Config struct {
 	Price      Price    // nil when no price is known
 	ItemKey    [32]byte // secret of the organisation that generated items follow from
 	Beacon     func(commit string) verdict.Beacon
+	Quality    []exam.PublicItem   // published questions, shown without weight; at most MaxQuality
 	Detectable bool                // tell what share of another model's answers the audit would have found
 	Library    []*reference.Opened // of other models, the nearest of which it is told against
 	Progress   func(Progress)      // called now and then, never at once; nil for nobody
@@ -86,7 +89,10 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 	plan := &Plan{
 		Program: cfg.Program, Facts: cfg.Subject.Facts(), Profile: cfg.Profile, Started: cfg.Now().UTC(), Alpha: Alpha, Tolerance: cfg.Tolerance,
 		Parallel: cfg.Parallel, Cap: int64(cfg.Cap), Questions: QuestionsVersion, FactsDate: theFacts().Date.Format(time.DateOnly),
-		Live: cfg.Trusted != nil,
+		Live: cfg.Trusted != nil, Why: cfg.Why, Quality: cfg.Quality[:min(len(cfg.Quality), MaxQuality)],
+	}
+	if cfg.Trusted != nil {
+		plan.Trusted = new(cfg.Trusted.Facts())
 	}
 	if cfg.Reference != nil {
 		plan.Reference, plan.RefID = newBaseline(cfg.Reference), cfg.Reference.ID

@@ -32,11 +32,70 @@ type questions struct {
 	always []string // answers that are letters however rare
 }
 
+// trustedCells are cells with where fresh samples of trusted answers come from.
+type trustedCells struct {
+	cells    []reference.Cell
+	variants int
+	left     func(cell int) bool
+	// draw takes fresh samples, by variant, for each cell of a batch; nil where none came.
+	draw func(ctx context.Context, batch []int) [][][]string
+}
+
+// stored are the cells of the plan's reference, drawn from its bank.
+func (t *Trial) stored(cells []reference.Cell) trustedCells {
+	bank, m := reference.NewBank(cells, t.Seed), draws(len(t.Reference.Variants))
+	return trustedCells{
+		cells: cells, variants: len(t.Reference.Variants),
+		left: func(c int) bool { return bank.Left(c, m) > 0 },
+		draw: func(_ context.Context, batch []int) (all [][][]string) {
+			for _, c := range batch {
+				drawn, _ := bank.Draw(c, m)
+				all = append(all, drawn)
+			}
+			return all
+		},
+	}
+}
+
+// liveDraws is how many answers of a live reference stand beside one of the audited
+// endpoint.
+const liveDraws = 2
+
+// live are cells whose fresh samples a live reference is asked for.
+func (t *Trial) live(cells []reference.Cell, q questions) trustedCells {
+	nonces := stat.Rand(stat.Seed(t.Seed, "live nonces"))
+	return trustedCells{
+		cells: cells, variants: 1, left: func(int) bool { return true },
+		draw: func(ctx context.Context, batch []int) [][][]string {
+			var asks []Ask
+			for _, c := range batch {
+				for range liveDraws {
+					asks = append(asks, q.ask(cells[c].ID, nonces))
+				}
+			}
+			replies := t.AskTrusted(ctx, asks)
+			all := make([][][]string, len(batch))
+			for i, c := range batch {
+				var drawn []string
+				for _, r := range replies[i*liveDraws : (i+1)*liveDraws] {
+					if r.OK() {
+						drawn = append(drawn, q.read(cells[c].ID, r))
+					}
+				}
+				if len(drawn) > 0 {
+					all[i] = [][]string{drawn}
+				}
+			}
+			return all
+		},
+	}
+}
+
 // betOnCells asks the questions of cells in an order that the seed fixes, cell after
-// cell, and bets on each answer against fresh samples of the bank, until every
-// hypothesis is decided or the budget is used up.
-func (t *Trial) betOnCells(ctx context.Context, cells []reference.Cell, q questions) {
-	ref := t.Reference
+// cell, and bets on each answer against fresh trusted samples, until every hypothesis
+// is decided or the budget is used up.
+func (t *Trial) betOnCells(ctx context.Context, trusted trustedCells, q questions) {
+	cells := trusted.cells
 	seen := make([]*seenCell, len(cells))
 	alphabets := make([]*stat.Cell, len(cells))
 	for i := range cells {
@@ -47,17 +106,16 @@ func (t *Trial) betOnCells(ctx context.Context, cells []reference.Cell, q questi
 		}
 		alphabets[i], seen[i] = alphabet, &seenCell{id: cells[i].ID, counts: map[string]int{}}
 	}
-	betting, err := stat.NewBetting(alphabets, len(ref.Variants), t.Tolerance)
+	betting, err := stat.NewBetting(alphabets, trusted.variants, t.Tolerance)
 	if err != nil {
 		t.Inconclusive("%v", err)
 		return
 	}
-	bank, m := reference.NewBank(cells, t.Seed), draws(len(ref.Variants))
 	order, nonces := stat.Rand(stat.Seed(t.Seed, "order")), stat.Rand(stat.Seed(t.Seed, "nonces"))
-	for asked := 0; asked < t.Budget && !t.Over(ctx) && !t.decided(ref.identity()); {
+	for asked := 0; asked < t.Budget && !t.Over(ctx) && !t.decided(identity(trusted.variants)); {
 		var batch []int
 		for _, c := range order.Perm(len(cells)) {
-			if bank.Left(c, m) > 0 && asked+len(batch) < t.Budget && len(batch) < max(t.Parallel, 1) {
+			if trusted.left(c) && asked+len(batch) < t.Budget && len(batch) < max(t.Parallel, 1) {
 				batch = append(batch, c)
 			}
 		}
@@ -70,14 +128,16 @@ func (t *Trial) betOnCells(ctx context.Context, cells []reference.Cell, q questi
 			asks = append(asks, q.ask(cells[c].ID, nonces))
 		}
 		asked += len(asks)
-		for i, r := range t.AskAll(ctx, asks) {
+		replies := t.AskAll(ctx, asks)
+		for i, drawn := range trusted.draw(ctx, batch) {
+			r, c := replies[i], batch[i]
 			if !r.OK() {
 				t.Lose(r)
+			}
+			if !r.OK() || drawn == nil {
 				continue
 			}
-			c := batch[i]
 			answer := q.read(cells[c].ID, r)
-			drawn, _ := bank.Draw(c, m)
 			seen[c].counts[answer]++
 			if _, err := betting.Observe(c, answer, drawn...); err != nil {
 				t.Inconclusive("cell %s: %v", cells[c].ID, err)
@@ -106,9 +166,10 @@ func (t *Trial) decided(nulls []verdict.Null) bool {
 	})
 }
 
-// identity are the hypotheses about the model that a reference allows to test.
-func (r *baseline) identity() []verdict.Null {
-	if len(r.Variants) > 1 {
+// identity are the hypotheses about the model that so many trusted deployments allow to
+// test.
+func identity(variants int) []verdict.Null {
+	if variants > 1 {
 		return []verdict.Null{verdict.Same, verdict.Honest}
 	}
 	return []verdict.Null{verdict.Same}

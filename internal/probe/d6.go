@@ -24,7 +24,7 @@ var toolsDetector = detector{
 		return p.Reference.choosing(p)
 	},
 	run: func(ctx context.Context, t *Trial) {
-		t.betOnCells(ctx, t.Reference.Tools, toolQuestions)
+		t.betOnCells(ctx, t.stored(t.Reference.Tools), toolQuestions)
 	},
 }
 

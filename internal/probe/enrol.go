@@ -73,6 +73,11 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 	if err := r.extras(ctx, ref); err != nil {
 		return nil, err
 	}
+	for i, v := range e.Variants {
+		if end, is := v.Subject.(interface{ CertKey() string }); is {
+			ref.Variants[i].CertKey = end.CertKey() // known once it was spoken to
+		}
+	}
 	return ref, nil
 }
 
