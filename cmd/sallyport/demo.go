@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os/signal"
 	"strings"
+	"syscall"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -30,21 +34,57 @@ providers are simulated on this machine, and everything else is the real thing.`
 // demo tells the story as it happens.
 func (f *flags) demo(cmd *cobra.Command, cfg demo.Config) error {
 	o := f.output(cmd)
+	width, colour := paper(cmd.OutOrStdout())
 	cfg.Version = version()
-	cfg.Tell = func(e demo.Event) {
-		_ = o.value(e, func() { // nobody listens any more, or the end tells
-			for i, line := range strings.Split(e.Text, "\n") {
-				at := strings.Repeat(" ", 7)
-				if i == 0 {
-					at = fmt.Sprintf("%6.1fs", e.Seconds)
-				}
-				fmt.Fprintln(o.out, at+"  "+visible(line))
-			}
-		})
+	signal.Ignore(syscall.SIGPIPE) // who stops to listen ends the demo, and that clears up
+	cfg.Tell = func(e demo.Event) error {
+		if f.json {
+			return o.value(e, nil)
+		}
+		_, err := io.WriteString(o.out, narration(e, width, colour))
+		return err
 	}
 	err := demo.Run(cmd.Context(), cfg)
 	if errors.Is(err, context.Canceled) {
 		return &exitError{exitInterrupted, "interrupted"}
 	}
 	return err
+}
+
+// narration is an event as lines for people.
+func narration(e demo.Event, width int, colour bool) string {
+	at, plain, bold := fmt.Sprintf("%6.1fs  ", e.Seconds), "", ""
+	if colour && turningPoint(e.Name) {
+		bold, plain = "\x1b[1m", "\x1b[m"
+	}
+	var b strings.Builder
+	for line := range strings.Lines(e.Text) {
+		for _, part := range wrap(visible(strings.TrimSuffix(line, "\n")), width-len(at)) {
+			b.WriteString(at + bold + part + plain + "\n")
+			at = strings.Repeat(" ", len(at))
+		}
+	}
+	return b.String()
+}
+
+// turningPoint reports whether an event is one that nobody who watches shall miss.
+func turningPoint(name string) bool {
+	switch name {
+	case demo.Cheating, demo.Verdict, demo.Route, demo.End:
+		return true
+	}
+	return false
+}
+
+// wrap breaks a line at spaces where it is wider than a column.
+func wrap(line string, width int) []string {
+	var parts []string
+	for utf8.RuneCountInString(line) > width {
+		at := strings.LastIndexByte(string([]rune(line)[:width+1]), ' ')
+		if strings.TrimSpace(line[:max(at, 0)]) == "" {
+			break // one word
+		}
+		parts, line = append(parts, line[:at]), line[at+1:]
+	}
+	return append(parts, line)
 }

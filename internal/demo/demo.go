@@ -9,6 +9,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,9 +21,9 @@ import (
 // Config says how the story is told. Tell is required.
 type Config struct {
 	Version string
-	Keep    string // folder for what the gateway wrote, new or empty; a temporary one when empty
-	Fast    bool   // as fast as the machine can, for tests
-	Tell    func(Event)
+	Keep    string            // folder for what the gateway wrote, new or empty; a temporary one when empty
+	Fast    bool              // as fast as the machine can, for tests
+	Tell    func(Event) error // its failure ends the story
 }
 
 // Event is one thing that happened. Text is a sentence, or lines, for people.
@@ -51,34 +52,38 @@ const (
 	End      = "end"
 )
 
-// Bounds of the story: requests before the relay cheats, those after that within which
-// the verdict must fall, and those that are watched after it.
-const (
-	honestRequests = 120
-	cheatRequests  = 400
-	afterRequests  = 40
-)
-
-// pace is how fast the story goes.
-type pace struct {
-	gap   time.Duration // between two requests
-	look  time.Duration // between two looks at where things stand
-	tell  time.Duration // between two lines about traffic
-	first time.Duration // that a model takes to its first token
-	rate  float64       // tokens a second of a model
+// script is how much of everything there is, and how fast it goes.
+type script struct {
+	honest int           // requests before the relay cheats
+	within int           // requests after that, within which the verdict must fall
+	after  int           // requests that are watched when the route has moved
+	gap    time.Duration // between two requests
+	look   time.Duration // between two looks at where things stand
+	tell   time.Duration // between two lines about traffic
+	first  time.Duration // that a model takes to its first token
+	rate   float64       // tokens a second of a model; 0 decodes at once
 }
 
 var (
-	usual = pace{gap: 110 * time.Millisecond, look: 100 * time.Millisecond, tell: time.Second, first: 80 * time.Millisecond, rate: 700}
-	fast  = pace{look: 20 * time.Millisecond, tell: 500 * time.Millisecond}
+	usual = script{150, 400, 40, 180 * time.Millisecond, 100 * time.Millisecond, time.Second, 80 * time.Millisecond, 700}
+	fast  = script{100, 400, 20, 5 * time.Millisecond, 20 * time.Millisecond, time.Second, 0, 0}
 )
 
+// ErrNotAsTold is wrapped by the error of a story in which something else happened.
+var ErrNotAsTold = errors.New("the demo did not go as it should")
+
 // Run tells the story. It fails when anything did not happen as told.
-func Run(ctx context.Context, cfg Config) (err error) {
-	s := &story{cfg: cfg, pace: usual, started: time.Now(), answered: map[string]int{}}
+func Run(ctx context.Context, cfg Config) error {
 	if cfg.Fast {
-		s.pace = fast
+		return run(ctx, cfg, fast)
 	}
+	return run(ctx, cfg, usual)
+}
+
+func run(ctx context.Context, cfg Config, as script) (err error) {
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	s := &story{cfg: cfg, script: as, started: time.Now(), abort: abort, answered: map[string]int{}}
 	dir, err := s.folder()
 	if err != nil {
 		return err
@@ -86,21 +91,18 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if cfg.Keep == "" {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	if s.world, err = build(ctx, dir, s.pace, cfg.Version); err != nil {
+	if s.world, err = build(ctx, dir, as, cfg.Version); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	s.setting()
-	clients, err := s.startClients(ctx)
-	if err != nil {
-		return err
-	}
+	clients := s.startClients(ctx)
 	err = s.untilMoved(ctx, clients)
 	clients.stop()
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.evidence(ctx)
 	}
-	return s.evidence(ctx)
+	return cmp.Or(context.Cause(ctx), err)
 }
 
 // folder is where the gateway keeps its data.

@@ -27,8 +27,8 @@ func (s *story) evidence(ctx context.Context) error {
 			relayed++
 		}
 	}
-	s.tell(Truth, map[string]int{"relayed": relayed, "diverted": diverted}, "The truth, which only the demo knows: of %d requests the relay answered the last %d with %s. It was out after %d pairs of them.",
-		relayed, diverted, cheap, v.N-honestRequests)
+	s.tell(Truth, map[string]int{"relayed": relayed, "diverted": diverted}, "THE TRUTH, which only the demo knows: of %d requests the relay answered the last %d with %s. The comparison of about %d of them was enough.",
+		relayed, diverted, cheap, max(v.N-int64(s.script.honest), 1))
 	for _, show := range []func(context.Context, *console.Verdict) error{s.showBundle, s.showProof, s.showLog, s.showLedger} {
 		if err := show(ctx, v); err != nil {
 			return err
@@ -37,7 +37,7 @@ func (s *story) evidence(ctx context.Context) error {
 	if s.cfg.Keep != "" {
 		s.tell(Files, map[string]string{"folder": s.dir}, "Everything is kept in %s. To look for yourself:\n  sallyport audit ls --data %[1]s/data\n  sallyport log proof %[2]s --data %[1]s/data\n  sallyport log verify --data %[1]s/data\n  sallyport logs --data %[1]s/data", s.dir, v.ID)
 	}
-	s.tell(End, nil, "Done in %.0f s: the relay cheated, the verdict fell, the route moved, and every step is provable.", time.Since(s.started).Seconds())
+	s.tell(End, nil, "AS TOLD, in %.0f s: the relay cheated, the verdict fell, the route moved, and every step can be proven.", time.Since(s.started).Seconds())
 	return nil
 }
 
@@ -54,14 +54,14 @@ func (s *story) showBundle(_ context.Context, v *console.Verdict) error {
 		return fmt.Errorf("verify the verdict's bundle: %w", err)
 	}
 	if st.Level != verdict.LevelQuarantine || sealed.SHA256 != v.Bundle {
-		return fmt.Errorf("%w: the bundle comes to %s", errNotAsTold, st.Level)
+		return fmt.Errorf("%w: the bundle comes to %s", ErrNotAsTold, st.Level)
 	}
 	file[len(file)/2] ^= 1
 	if _, _, err := probe.VerifyWatch(bytes.NewReader(file)); !errors.Is(err, evidence.ErrBroken) {
-		return fmt.Errorf("%w: a changed byte in the bundle is not found: %w", errNotAsTold, err)
+		return fmt.Errorf("%w: a changed byte in the bundle is not found: %w", ErrNotAsTold, err)
 	}
 	s.tell(Bundle, map[string]any{"sha256": v.Bundle, "bytes": len(file), "signer": sealed.Signer},
-		"evidence   bundle %s..., %d KiB, no text in it\n           learnt again from its %d observations: the same verdict; with one byte changed: rejected", v.Bundle[:16], len(file)>>10, st.Pairs)
+		"bundle   %s..., %d KiB of features, no text\n         learnt again from its %d observations: the same verdict\n         with one byte changed: rejected", v.Bundle[:16], len(file)>>10, st.Pairs)
 	return nil
 }
 
@@ -74,7 +74,7 @@ func (s *story) showProof(ctx context.Context, v *console.Verdict) error {
 	if err != nil {
 		return fmt.Errorf("verify the proof of the verdict: %w", err)
 	}
-	s.tell(Proof, p, "receipt    the verdict is leaf %d of %d of the audit log; inclusion proof verified against a signed checkpoint", proven.Index, proven.Size)
+	s.tell(Proof, p, "receipt  the verdict is leaf %d of %d of the audit log: its proof holds\n         against a signed checkpoint", proven.Index, proven.Size)
 	return nil
 }
 
@@ -84,9 +84,9 @@ func (s *story) showLog(ctx context.Context, _ *console.Verdict) error {
 		return err
 	}
 	if len(r.Findings) > 0 {
-		return fmt.Errorf("%w: the audit log has findings: %+v", errNotAsTold, r.Findings[0])
+		return fmt.Errorf("%w: the audit log has findings: %+v", ErrNotAsTold, r.Findings[0])
 	}
-	s.tell(Log, r, "log        %d leaves, %d ledger rows, %d verdicts and %d checkpoints recomputed: no finding", r.Leaves, r.Entries, r.Verdicts, r.Checkpoints)
+	s.tell(Log, r, "log      recomputed %d leaves, %d ledger rows, %d verdicts and %d\n         checkpoints: no finding", r.Leaves, r.Entries, r.Verdicts, r.Checkpoints)
 	return nil
 }
 
@@ -99,12 +99,12 @@ func (s *story) showLedger(ctx context.Context, _ *console.Verdict) error {
 	var b strings.Builder
 	paid := map[string]int64{}
 	for _, r := range rows {
-		fmt.Fprintf(&b, "\n           %-8s %5d requests  %7d tokens in  %7d out  USD %s", r.Group, r.Requests, r.Tokens["input"], r.Tokens["output"], r.AmountUSD)
+		fmt.Fprintf(&b, "\n         %-6s %4d requests  %6d tokens in  %6d out  USD %s", r.Group, r.Requests, r.Tokens["input"], r.Tokens["output"], r.AmountUSD)
 		paid[r.Group] = r.AmountNano
 	}
 	if paid["demo"] == 0 || paid["audit"] == 0 {
-		return fmt.Errorf("%w: the ledger holds %v", errNotAsTold, paid)
+		return fmt.Errorf("%w: the ledger holds %v", ErrNotAsTold, paid)
 	}
-	s.tell(Ledger, rows, "ledger     who paid what, as claimed by the upstreams; project audit is the comparison with both references%s", b.String())
+	s.tell(Ledger, rows, "ledger   as the upstreams claim; clients do not pay for the comparison%s", b.String())
 	return nil
 }

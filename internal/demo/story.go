@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -22,15 +21,16 @@ import (
 type story struct {
 	*world
 	cfg     Config
-	pace    pace
+	script  script
 	started time.Time
+	abort   context.CancelCauseFunc
 	told    time.Time // traffic, last
 
 	answered map[string]int // requests of the clients, by the upstream that answered, as the ledger has them
 	leaf     int64          // of the ledger, seen last
 	standing probe.Standing // of the relay, on the hypothesis that may take it out
 	verdicts []console.Verdict
-	done     atomic.Int64 // requests that were compared or that another upstream answered
+	settled  atomic.Int64 // requests that were compared or that another upstream answered
 
 	mu   sync.Mutex
 	seen glimpse // guarded by mu: the newest answer that was not streamed
@@ -54,10 +54,10 @@ type Tally struct {
 }
 
 func (s *story) tell(name string, data any, format string, args ...any) {
-	s.cfg.Tell(Event{Seconds: time.Since(s.started).Seconds(), Name: name, Text: fmt.Sprintf(format, args...), Data: data})
+	if err := s.cfg.Tell(Event{Seconds: time.Since(s.started).Seconds(), Name: name, Text: fmt.Sprintf(format, args...), Data: data}); err != nil {
+		s.abort(fmt.Errorf("tell what happens: %w", err))
+	}
 }
-
-func (s *story) settled() int { return int(s.done.Load()) }
 
 // saw keeps what a client sees of a whole answer.
 func (s *story) saw(answer []byte) {
@@ -83,15 +83,15 @@ func (s *story) saw(answer []byte) {
 }
 
 func (s *story) setting() {
-	s.tell(Setting, nil, `An organisation buys %s from a relay at two thirds of its maker's price. Behind the gateway
-on %s: the relay first, the maker ("direct") after it. Every request of project demo that the relay
-answers is also put, on a budget of the audit's own, to the maker and to a second deployment of the same model. The
-relay gets nothing but its traffic. Providers and relay are simulated, on this machine; all else is real.`, claimed, s.app.DataAddr)
+	s.tell(Setting, nil, "An organisation buys %s from a relay, at two thirds of its maker's price. Its gateway, on %s, tries the relay first and then the maker (\"direct\"). "+
+		"What the relay answers is compared: the gateway puts the same requests, on a budget of the audit's own, to the maker and to a second deployment of the model. "+
+		"The relay gets nothing but its traffic.\nM grows as the relay's answers can be told from the others'; chance alone brings it to a notice once in a month, to a warning once in a year, to quarantine once in ten.\n"+
+		"Providers and relay are simulated on this machine; all else is real.", claimed, s.app.DataAddr)
 }
 
 // untilMoved watches until the route has moved for a while.
 func (s *story) untilMoved(ctx context.Context, c *clients) error {
-	tick := time.NewTicker(s.pace.look)
+	tick := time.NewTicker(s.script.look)
 	defer tick.Stop()
 	cheating, moved := false, 0
 	for {
@@ -108,7 +108,7 @@ func (s *story) untilMoved(ctx context.Context, c *clients) error {
 		}
 		switch {
 		case honest && len(s.verdicts) > 0:
-			return fmt.Errorf("a verdict fell on an honest relay: %s", s.verdicts[0].Wording)
+			return fmt.Errorf("%w: a verdict fell on an honest relay: %s", ErrNotAsTold, s.verdicts[0].Wording)
 		case !honest && !cheating:
 			cheating = true
 			s.turn()
@@ -120,14 +120,14 @@ func (s *story) untilMoved(ctx context.Context, c *clients) error {
 			moved = s.answered["direct"]
 		}
 		switch {
-		case moved >= afterRequests:
+		case moved >= s.script.after:
 			s.tellTraffic()
 			s.glance()
 			return nil
-		case s.condemned() == nil && s.answered["relay"] > honestRequests+cheatRequests:
-			return fmt.Errorf("no verdict took the relay out of routing within %d requests of its cheating: M is at 10^%.1f", cheatRequests, s.standing.LogM)
+		case s.condemned() == nil && s.answered["relay"] > s.script.honest+s.script.within:
+			return fmt.Errorf("%w: no verdict took the relay out of routing within %d requests of its cheating; M is at 10^%.1f", ErrNotAsTold, s.script.within, s.standing.LogM)
 		}
-		if time.Since(s.told) >= s.pace.tell {
+		if time.Since(s.told) >= s.script.tell {
 			s.tellTraffic()
 		}
 	}
@@ -160,7 +160,7 @@ func (s *story) look(ctx context.Context) error {
 			s.standing = st
 		}
 	}
-	s.done.Store(int64(s.standing.Pairs + s.standing.Dropped + s.answered["direct"]))
+	s.settled.Store(int64(s.standing.Pairs + s.standing.Dropped + s.answered["direct"]))
 	var all []console.Verdict // newest first
 	if err := s.call(ctx, http.MethodGet, "/verdicts?upstream=relay&limit=100", nil, &all); err != nil {
 		return err
@@ -171,9 +171,19 @@ func (s *story) look(ctx context.Context) error {
 		if v.Act == record.ActQuarantine {
 			s.glance() // what clients still saw when it fell
 		}
-		s.tell(Verdict, v, "VERDICT %s: %s (%s) after %d pairs, M = 10^%.1f; act: %s\n%s", v.Level, v.Label, verdict.Null(v.Null).Statement(), v.N, v.LogE, v.Act, v.Wording)
+		s.tellVerdict(v)
 	}
 	return nil
+}
+
+// tellVerdict tells of a level that was reached; of the one that acts, in its own words.
+func (s *story) tellVerdict(v console.Verdict) {
+	than := map[string]string{string(verdict.Same): "the reference", string(verdict.Honest): "any honest deployment"}[v.Null]
+	text := fmt.Sprintf("VERDICT %s: the relay answers unlike %s (%d pairs, M 10^%.1f)", v.Level, than, v.N, v.LogE)
+	if v.Act == record.ActQuarantine {
+		text += fmt.Sprintf("\n%s: it is %s.", v.Label, v.Wording)
+	}
+	s.tell(Verdict, v, "%s", text)
 }
 
 // condemned is the verdict that took the relay out of routing.
@@ -192,7 +202,7 @@ func (s *story) turn() {
 	s.glance()
 	s.tell(Honest, s.tally(), "So far the relay was honest, and nothing is concluded: %d pairs, M = 10^%.1f, and the lowest level of alarm is at 10^%.1f.",
 		s.standing.Pairs, s.standing.LogM, s.standing.Alarm)
-	s.tell(Cheating, map[string]int{"requests": honestRequests}, "THE RELAY NOW SECRETLY SERVES ANOTHER MODEL: %s, in place of %s. It forges the model's name, ids and fingerprint\nand counts tokens as the claimed model would. Neither clients nor the gateway are told.", cheap, claimed)
+	s.tell(Cheating, map[string]int{"requests": s.script.honest}, "THE RELAY NOW SECRETLY SERVES ANOTHER MODEL: %s, in place of %s. It forges the model's name, ids and fingerprint and counts tokens as the claimed model would. Neither clients nor the gateway are told.", cheap, claimed)
 }
 
 // moved tells that requests take another way.
@@ -207,7 +217,7 @@ func (s *story) glance() {
 	if s.seen.Model == "" {
 		return
 	}
-	s.tell(Answer, s.seen, "a client sees    status 200, model %q, %d + %d tokens, %q...", s.seen.Model, s.seen.Input, s.seen.Output, s.seen.Text)
+	s.tell(Answer, s.seen, "a client sees status 200, model %q, %d + %d tokens:\n%q...", s.seen.Model, s.seen.Input, s.seen.Output, s.seen.Text)
 }
 
 func (s *story) tally() Tally {
@@ -215,13 +225,16 @@ func (s *story) tally() Tally {
 }
 
 func (s *story) tellTraffic() {
+	if s.standing.Pairs == 0 {
+		return
+	}
 	s.told = time.Now()
-	s.tell(Traffic, s.tally(), "answered: relay %3d, direct %3d   compared: %3d pairs   M 10^%-5.1f %s", s.answered["relay"], s.answered["direct"], s.standing.Pairs, s.standing.LogM, gauge(s.standing))
+	s.tell(Traffic, s.tally(), "relay %3d  direct %3d  pairs %3d  M 10^%-4.1f %s", s.answered["relay"], s.answered["direct"], s.standing.Pairs, s.standing.LogM, gauge(s.standing))
 }
 
 // gauge shows how far the detector of change is on its way to the next level.
 func gauge(st probe.Standing) string {
-	const cells = 20
+	const cells = 12
 	next := verdict.LevelNotice
 	switch st.Level {
 	case verdict.LevelNotice:
@@ -235,8 +248,5 @@ func gauge(st probe.Standing) string {
 		return ""
 	}
 	full := min(max(int(cells*st.LogM/st.Alarm), 0), cells)
-	return fmt.Sprintf("[%s%s] %s at 10^%.1f", strings.Repeat("#", full), strings.Repeat(".", cells-full), next, st.Alarm)
+	return fmt.Sprintf("[%s%s] %s 10^%.1f", strings.Repeat("#", full), strings.Repeat(".", cells-full), next, st.Alarm)
 }
-
-// errNotAsTold is what the story ends with when something else happened.
-var errNotAsTold = errors.New("the demo did not go as told")

@@ -9,16 +9,15 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // clients are the users of the organisation: several at a time, each with questions of
 // their own, through the data plane with a virtual key.
 type clients struct {
+	http    http.Client
 	cancel  context.CancelFunc
 	working sync.WaitGroup
-	sent    atomic.Int64
 	failed  chan error // the first failure
 }
 
@@ -26,63 +25,77 @@ type clients struct {
 // comparisons, which a person who watches shall not have to wait for.
 const (
 	users    = 4
-	maxAhead = 24
+	maxAhead = 12
 )
 
 // startClients lets traffic flow until stop.
-func (s *story) startClients(ctx context.Context) (*clients, error) {
+func (s *story) startClients(ctx context.Context) *clients {
 	ctx, cancel := context.WithCancel(ctx)
 	c := &clients{cancel: cancel, failed: make(chan error, 1)}
+	c.http.Transport = &http.Transport{MaxIdleConnsPerHost: users}
 	questions := make(chan []byte)
 	for range users {
 		c.working.Go(func() {
 			for body := range questions {
-				if err := s.askOne(ctx, body); err != nil && ctx.Err() == nil {
-					select {
-					case c.failed <- err:
-					default:
-					}
+				if err := s.ask(ctx, &c.http, body); err != nil && ctx.Err() == nil {
+					c.fail(err)
 				}
 			}
 		})
 	}
 	c.working.Go(func() {
 		defer close(questions)
-		random := rand.New(rand.NewPCG(1, 2))
-		for {
-			if int(c.sent.Load())-s.settled() < maxAhead {
-				select {
-				case questions <- question(random):
-					c.sent.Add(1)
-				case <-ctx.Done():
-					return
-				}
-			}
-			select {
-			case <-time.After(s.pace.gap):
-			case <-ctx.Done():
-				return
-			}
-		}
+		c.write(ctx, questions, s)
 	})
-	return c, nil
+	return c
+}
+
+// write hands out questions until ctx ends.
+func (c *clients) write(ctx context.Context, questions chan<- []byte, s *story) {
+	random := rand.New(rand.NewPCG(1, 2))
+	tick := time.NewTicker(s.script.gap)
+	defer tick.Stop()
+	for sent := int64(0); ; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if sent-s.settled.Load() >= maxAhead {
+			continue
+		}
+		select {
+		case questions <- question(random):
+			sent++
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *clients) fail(err error) {
+	select {
+	case c.failed <- err:
+	default:
+	}
 }
 
 // stop ends the traffic and waits for it.
 func (c *clients) stop() {
 	c.cancel()
 	c.working.Wait()
+	c.http.CloseIdleConnections()
 }
 
-// askOne puts one question to the gateway as an SDK would, and reads the answer.
-func (s *story) askOne(ctx context.Context, body []byte) error {
+// ask puts one question to the gateway as an SDK would, and reads the answer.
+func (s *story) ask(ctx context.Context, client *http.Client, body []byte) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.app.DataAddr.String()+"/v1/chat/completions", bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("make a request: %w", err)
 	}
 	r.Header.Set("Authorization", "Bearer "+s.key)
 	r.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := client.Do(r)
 	if err != nil {
 		return fmt.Errorf("ask the gateway: %w", err)
 	}

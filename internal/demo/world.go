@@ -60,7 +60,7 @@ type world struct {
 }
 
 // build starts it all.
-func build(ctx context.Context, dir string, p pace, version string) (w *world, err error) {
+func build(ctx context.Context, dir string, as script, version string) (w *world, err error) {
 	w = &world{dir: dir}
 	defer func() {
 		if err != nil {
@@ -68,7 +68,7 @@ func build(ctx context.Context, dir string, p pace, version string) (w *world, e
 		}
 	}()
 	model := func(name string, o upstreamtest.Oracle) (*upstreamtest.Server, error) {
-		o.Rate, o.First, o.Jitter = p.rate, p.first, .3
+		o.Rate, o.First, o.Jitter = as.rate, as.first, .3
 		s, err := upstreamtest.Start(upstreamtest.Config{Oracle: &o, Models: []upstreamtest.Model{{ID: name}}, NoDirectives: true})
 		if err != nil {
 			return nil, fmt.Errorf("start a simulated provider: %w", err)
@@ -88,7 +88,8 @@ func build(ctx context.Context, dir string, p pace, version string) (w *world, e
 	if err != nil {
 		return w, err
 	}
-	cfg, err := upstreamtest.Preset(fmt.Sprintf("R6:%d", honestRequests))
+	// R6 is honest at first and then swaps and forges.
+	cfg, err := upstreamtest.Preset(fmt.Sprintf("R6:%d", as.honest))
 	if err != nil {
 		return w, err
 	}
