@@ -169,36 +169,17 @@ next:
 // visible is the text that an answer shows, by choice.
 func (c *counting) visible() (texts []string, why string) {
 	v := visible{thoughts: c.thoughts}
-	decoder := c.format.Decode()
-	if !c.stream {
-		answer, err := decoder.Whole(c.body)
-		if err != nil {
-			return nil, whyUnread
+	err := recount(c.format, c.stream, c.body, func(ev *llm.Event) {
+		switch ev.Kind {
+		case llm.PartStart:
+			v.begin(ev.Choice, ev.Part.Kind)
+			v.add(ev.Choice, ev.Part.Text)
+		case llm.PartDelta:
+			v.add(ev.Choice, ev.Text)
 		}
-		for i, choice := range answer.Choices {
-			for _, p := range choice.Parts {
-				v.begin(i, p.Kind)
-				v.add(i, p.Text)
-			}
-		}
-		return v.all()
-	}
-	split := wire.NewSplitter(len(c.body))
-	split.Feed(c.body)
-	var events []llm.Event
-	for split.Next() {
-		var err error
-		if events, err = decoder.Frame(events[:0], split.Event()); err != nil {
-			return nil, whyUnread
-		}
-		for i := range events {
-			switch ev := &events[i]; ev.Kind {
-			case llm.PartStart:
-				v.begin(ev.Choice, ev.Part.Kind)
-			case llm.PartDelta:
-				v.add(ev.Choice, ev.Text)
-			}
-		}
+	})
+	if err != nil {
+		return nil, whyUnread
 	}
 	return v.all()
 }

@@ -136,3 +136,35 @@ type counting struct {
 	record   record.Count // less what counting tells
 	trouble  error        // of a tokenizer
 }
+
+// recount tells the events of an answer that was kept as it came; a whole answer is told
+// as if it had been streamed, each part with all of its text at its start.
+func recount(format wire.Format, stream bool, body []byte, each func(*llm.Event)) error {
+	decoder := format.Decode()
+	if !stream {
+		answer, err := decoder.Whole(body)
+		if err != nil {
+			return err
+		}
+		for i, choice := range answer.Choices {
+			for k, p := range choice.Parts {
+				each(&llm.Event{Kind: llm.PartStart, Choice: i, Index: k, Part: p})
+			}
+			each(&llm.Event{Kind: llm.Finished, Choice: i, Finish: choice.Finish, Sequence: choice.Sequence})
+		}
+		return nil
+	}
+	split := wire.NewSplitter(len(body) + 1)
+	split.Feed(body)
+	var events []llm.Event
+	for split.Next() {
+		var err error
+		if events, err = decoder.Frame(events[:0], split.Event()); err != nil {
+			return err
+		}
+		for i := range events {
+			each(&events[i])
+		}
+	}
+	return nil
+}

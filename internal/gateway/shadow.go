@@ -188,43 +188,21 @@ func (p *pairing) said(last *attempt) *Said {
 
 // read reads an answer's events into what was said.
 func read(format wire.Format, stream bool, body []byte) *Said {
-	s, decoder := &Said{}, format.Decode()
-	if !stream {
-		answer, err := decoder.Whole(body)
-		if err != nil || len(answer.Choices) == 0 {
-			return &Said{Failed: true}
+	s, kinds, begun := &Said{}, map[int]llm.PartKind{}, false
+	err := recount(format, stream, body, func(ev *llm.Event) {
+		switch begun = true; {
+		case ev.Choice != 0:
+		case ev.Kind == llm.PartStart:
+			kinds[ev.Index] = ev.Part.Kind
+			s.part(ev.Part)
+			s.text(ev.Part.Kind, ev.Part.Text)
+		case ev.Kind == llm.PartDelta:
+			s.text(kinds[ev.Index], ev.Text)
+		case ev.Kind == llm.Finished:
+			s.Finish = ev.Finish
 		}
-		for _, part := range answer.Choices[0].Parts {
-			s.part(part)
-			s.text(part.Kind, part.Text)
-		}
-		s.Finish = answer.Choices[0].Finish
-		return s
-	}
-	kinds := map[int]llm.PartKind{}
-	split := wire.NewSplitter(len(body) + 1)
-	split.Feed(body)
-	var events []llm.Event
-	for split.Next() {
-		var err error
-		if events, err = decoder.Frame(events[:0], split.Event()); err != nil {
-			s.Failed = true
-			return s
-		}
-		for i := range events {
-			switch ev := &events[i]; {
-			case ev.Choice != 0:
-			case ev.Kind == llm.PartStart:
-				kinds[ev.Index] = ev.Part.Kind
-				s.part(ev.Part)
-				s.text(ev.Part.Kind, ev.Part.Text)
-			case ev.Kind == llm.PartDelta:
-				s.text(kinds[ev.Index], ev.Text)
-			case ev.Kind == llm.Finished:
-				s.Finish = ev.Finish
-			}
-		}
-	}
+	})
+	s.Failed = err != nil || !begun
 	return s
 }
 
