@@ -115,7 +115,7 @@ func (x *Exchange) pairUp() *pairing {
 // to each. Policy is asked again for the references, which must be allowed the very
 // same bytes.
 func (x *Exchange) eligible(w Watch) bool {
-	if x.body.bytes == nil || len(x.body.bytes) > maxPairBody || x.call.Choices > 1 || x.pinned != "" || x.turns != nil || x.endpoint.name == wire.Compact {
+	if x.body.bytes == nil || len(x.body.bytes) > maxPairBody || x.call.Choices > 1 || x.pinned != "" || x.turns != nil && (x.turns.previous != "" || len(x.turns.edits) > 0) || x.endpoint.name == wire.Compact {
 		return false
 	}
 	r, err := x.neutral()

@@ -53,7 +53,9 @@ func (x *Exchange) recall() error {
 		return err
 	}
 	previous, store, input := at[0], at[1], at[2]
-	x.turns = &recollection{own: elements(input.Of(b)), store: wire.KindOf(store.Of(b)) != wire.Bool || wire.True(store.Of(b))}
+	// What an audit was answered nobody will refer to.
+	keep := x.inside == nil && (wire.KindOf(store.Of(b)) != wire.Bool || wire.True(store.Of(b)))
+	x.turns = &recollection{own: elements(input.Of(b)), store: keep}
 	if err := x.dereference(previous, input); err != nil {
 		return err
 	}
