@@ -85,7 +85,8 @@ func (s *story) saw(answer []byte) {
 func (s *story) setting() {
 	s.tell(Setting, nil, "An organisation buys %s from a relay, at two thirds of its maker's price. Its gateway, on %s, tries the relay first and then the maker (\"direct\"). "+
 		"What the relay answers is compared: the gateway puts the same requests, on a budget of the audit's own, to the maker and to a second deployment of the model. "+
-		"The relay gets nothing but its traffic.\nM grows as the relay's answers can be told from the others'; chance alone brings it to a notice once in a month, to a warning once in a year, to quarantine once in ten.\n"+
+		"The relay gets nothing but its traffic.\nM grows as the relay's answers can be told from the others'. Chance alone brings it to a notice no more than once in 3,000 comparisons, which is a month of the default settings; "+
+		"to a warning once in a year of them, to quarantine once in ten.\n"+
 		"Providers and relay are simulated on this machine; all else is real.", claimed, s.app.DataAddr)
 }
 
