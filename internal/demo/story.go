@@ -230,12 +230,12 @@ func (s *story) tellTraffic() {
 		return
 	}
 	s.told = time.Now()
-	s.tell(Traffic, s.tally(), "relay %3d  direct %3d  pairs %3d  M 10^%-4.1f %s", s.answered["relay"], s.answered["direct"], s.standing.Pairs, s.standing.LogM, gauge(s.standing))
+	s.tell(Traffic, s.tally(), "relay %3d direct %3d pairs %3d M 10^%-4.1f %s", s.answered["relay"], s.answered["direct"], s.standing.Pairs, s.standing.LogM, gauge(s.standing))
 }
 
 // gauge shows how far the detector of change is on its way to the next level.
 func gauge(st probe.Standing) string {
-	const cells = 12
+	const cells = 10
 	next := verdict.LevelNotice
 	switch st.Level {
 	case verdict.LevelNotice:
