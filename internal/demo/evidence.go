@@ -35,7 +35,10 @@ func (s *story) evidence(ctx context.Context) error {
 		}
 	}
 	if s.cfg.Keep != "" {
-		s.tell(Files, map[string]string{"folder": s.dir}, "Everything is kept in %s. To look for yourself:\n  sallyport audit ls --data %[1]s/data\n  sallyport log proof %[2]s --data %[1]s/data\n  sallyport log verify --data %[1]s/data\n  sallyport logs --data %[1]s/data", s.dir, v.ID)
+		s.tell(Files, map[string]string{"folder": s.dir}, strings.Join([]string{
+			"Everything is kept in %[1]s. To look for yourself:", "  sallyport audit ls --data %[1]s/data", "  sallyport audit verify %[1]s/data/watch/%[3]s.bundle",
+			"  sallyport log proof %[2]s --data %[1]s/data", "  sallyport log verify --data %[1]s/data", "  sallyport logs --data %[1]s/data",
+		}, "\n"), s.dir, v.ID, v.Bundle)
 	}
 	s.tell(End, nil, "AS TOLD, in %.0f s: the relay cheated, the verdict fell, the route moved, and every step can be proven.", time.Since(s.started).Seconds())
 	return nil
@@ -74,7 +77,7 @@ func (s *story) showProof(ctx context.Context, v *console.Verdict) error {
 	if err != nil {
 		return fmt.Errorf("verify the proof of the verdict: %w", err)
 	}
-	s.tell(Proof, p, "receipt  the verdict is leaf %d of %d of the audit log: its proof holds\n         against a signed checkpoint", proven.Index, proven.Size)
+	s.tell(Proof, p, "receipt  the verdict is leaf %d of %d of the audit log; its proof\n         holds against a signed checkpoint", proven.Index, proven.Size)
 	return nil
 }
 
@@ -99,12 +102,12 @@ func (s *story) showLedger(ctx context.Context, _ *console.Verdict) error {
 	var b strings.Builder
 	paid := map[string]int64{}
 	for _, r := range rows {
-		fmt.Fprintf(&b, "\n         %-6s %4d requests  %6d tokens in  %6d out  USD %s", r.Group, r.Requests, r.Tokens["input"], r.Tokens["output"], r.AmountUSD)
+		fmt.Fprintf(&b, "\n         %-6s %4d requests  %6d in  %6d out  USD %s", r.Group, r.Requests, r.Tokens["input"], r.Tokens["output"], r.AmountUSD)
 		paid[r.Group] = r.AmountNano
 	}
 	if paid["demo"] == 0 || paid["audit"] == 0 {
 		return fmt.Errorf("%w: the ledger holds %v", ErrNotAsTold, paid)
 	}
-	s.tell(Ledger, rows, "ledger   as the upstreams claim; clients do not pay for the comparison%s", b.String())
+	s.tell(Ledger, rows, "ledger   tokens and money as the upstreams claim; clients do not pay\n         for the comparison%s", b.String())
 	return nil
 }

@@ -85,7 +85,8 @@ func (s *story) saw(answer []byte) {
 func (s *story) setting() {
 	s.tell(Setting, nil, "An organisation buys %s from a relay, at two thirds of its maker's price. Its gateway, on %s, tries the relay first and then the maker (\"direct\"). "+
 		"What the relay answers is compared: the gateway puts the same requests, on a budget of the audit's own, to the maker and to a second deployment of the model. "+
-		"The relay gets nothing but its traffic.\nM grows as the relay's answers can be told from the others'; chance alone brings it to a notice once in a month, to a warning once in a year, to quarantine once in ten.\n"+
+		"The relay gets nothing but its traffic.\nM grows as the relay's answers can be told from the others'. Chance alone brings it to a notice no more than once in 3,000 comparisons, which is a month of the default settings; "+
+		"to a warning once in a year of them, to quarantine once in ten.\n"+
 		"Providers and relay are simulated on this machine; all else is real.", claimed, s.app.DataAddr)
 }
 
@@ -229,12 +230,12 @@ func (s *story) tellTraffic() {
 		return
 	}
 	s.told = time.Now()
-	s.tell(Traffic, s.tally(), "relay %3d  direct %3d  pairs %3d  M 10^%-4.1f %s", s.answered["relay"], s.answered["direct"], s.standing.Pairs, s.standing.LogM, gauge(s.standing))
+	s.tell(Traffic, s.tally(), "relay %3d direct %3d pairs %3d M 10^%-4.1f %s", s.answered["relay"], s.answered["direct"], s.standing.Pairs, s.standing.LogM, gauge(s.standing))
 }
 
 // gauge shows how far the detector of change is on its way to the next level.
 func gauge(st probe.Standing) string {
-	const cells = 12
+	const cells = 10
 	next := verdict.LevelNotice
 	switch st.Level {
 	case verdict.LevelNotice:
