@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"sallyport/internal/config"
@@ -110,7 +111,7 @@ func (a *App) watchAfresh(t gateway.Target) {
 func (a *App) concluded(s probe.Standing, bundle string) {
 	v := record.Verdict{
 		Upstream: s.Stream.Upstream, Target: s.Stream.Model, Null: string(s.Null), Level: string(s.Level), Act: record.ActNotice,
-		EMilli: int64(1000 * s.LogM), N: int64(s.Pairs), Bundle: bundle, Actor: "watch", Label: string(verdict.Differs), Wording: s.Wording(),
+		EMilli: int64(1000 * s.LogM), N: int64(s.Pairs), Bundle: bundle, Actor: "watch", Reference: strings.Join(s.Stream.References, " "), Label: string(verdict.Differs), Wording: s.Wording(),
 	}
 	for _, w := range a.config.Watch {
 		if w.Upstream == s.Stream.Upstream && w.Model == s.Stream.Model {

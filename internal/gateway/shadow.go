@@ -155,6 +155,9 @@ func (x *Exchange) offerPair(last *attempt) {
 	}
 	x.pair = nil
 	s := x.sample
+	if busy(x.record.Attempts[0].Status) {
+		return // an outage says nothing of the model, and must not silence those who look
+	}
 	p.decode, p.stream = s.format, x.call.Stream
 	p.answer = bytes.Clone(s.body)
 	switch {
@@ -177,6 +180,12 @@ func (x *Exchange) offerPair(last *attempt) {
 		x.gateway.Paired(&p.pair)
 	}
 }
+
+// busy reports whether a status tells that a server is overloaded or out of order. An
+// honest upstream's outages do not depend on what it would have answered, so leaving
+// them out keeps every conclusion valid; counting them as dropped would let whoever is
+// watched blind the watch by failing now and then.
+func busy(status int64) bool { return status == http.StatusTooManyRequests || status >= 500 }
 
 // said reads the suspect's answer. An error is an outcome and not a reason to drop.
 func (p *pairing) said(last *attempt) *Said {

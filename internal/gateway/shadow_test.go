@@ -167,6 +167,11 @@ func TestDroppedPairs(t *testing.T) {
 	if p := next(t, pairs); p.Dropped != "" || !p.Suspect.Failed || !p.References[0].Failed {
 		t.Errorf("a refusal on both sides: %+v", p)
 	}
+	_ = r.post(t, "/v1/chat/completions", body("status=503"))
+	_ = r.post(t, "/v1/chat/completions", body("status=429"))
+	if len(pairs) != 0 || r.ups[trusted].Journal().Len() != 1 {
+		t.Errorf("outages are compared: %+v", <-pairs)
+	}
 	r.next(t, trusted, "cut=0 how=reset")
 	_ = r.post(t, "/v1/chat/completions", asking(settings+",", `[{"role":"user","content":"hello"}]`))
 	if p := next(t, pairs); p.Dropped == "" {
