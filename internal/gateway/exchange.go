@@ -268,7 +268,7 @@ func (x *Exchange) decide() error {
 // quarantined meanwhile is out, although the rest of the configuration that an
 // exchange began with stays in force for it.
 func (x *Exchange) facts(c route.Candidate) policy.Facts {
-	quarantined := x.inside == nil && x.gateway.Snapshot().quarantines(Target{c.Upstream, c.Model})
+	quarantined := x.gateway.Snapshot().quarantines(Target{c.Upstream, c.Model})
 	return policy.Facts{Label: x.label, Class: c.Class, Quarantined: quarantined}
 }
 

@@ -33,27 +33,21 @@ type Watch struct {
 type Pair struct {
 	RID        string
 	Target     Target
-	Public     identity.Model
 	At         int64 // microseconds
 	Suspect    *Said
 	References []*Said // in the order of the watch
 	Prompt     int     // bytes
-	Turns      int
 	Tools      bool
 	Dropped    string // why there is nothing to compare; empty when there is
 }
 
 // Said is what a model said, apart from every id, format and time.
 type Said struct {
-	Text     string
-	Refusal  string
-	Calls    []llm.Call
-	Finish   llm.Finish
-	Failed   bool       // an error instead of an answer
-	Tokens   llm.Tokens // claimed
-	Usage    llm.UsageStatus
-	Cost     int64 // nano-USD
-	Declared string
+	Text    string
+	Refusal string
+	Calls   []llm.Call
+	Finish  llm.Finish
+	Failed  bool // an error instead of an answer
 }
 
 // Bounds on pairs that wait for their reference.
@@ -99,14 +93,14 @@ func (x *Exchange) pairUp() *pairing {
 	}
 	p := &pairing{
 		watch: w, endpoint: x.endpoint, header: http.Header{}, body: bytes.Clone(x.body.bytes), label: x.label,
-		pair: Pair{RID: x.record.RID, Target: target, Public: identity.Model(x.call.Model), At: now(), Prompt: len(x.body.bytes)},
+		pair: Pair{RID: x.record.RID, Target: target, At: now(), Prompt: len(x.body.bytes)},
 	}
 	for _, name := range []string{"Content-Type", "Anthropic-Version", "Anthropic-Beta"} {
 		if v := x.request.Header.Values(name); len(v) > 0 {
 			p.header[name] = v
 		}
 	}
-	p.pair.Turns, p.pair.Tools = len(x.asked.Messages), len(x.asked.Tools) > 0
+	p.pair.Tools = len(x.asked.Tools) > 0
 	x.reply.persist()
 	return p
 }
