@@ -161,6 +161,7 @@ type auditFlags struct {
 	endpointFlags
 	profile   string
 	reference string
+	secondKey string
 	tolerance float64
 	html      string
 	bundle    string
@@ -187,6 +188,7 @@ Audit only endpoints that you are entitled to test.`,
 	p := c.Flags()
 	p.StringVar(&a.profile, "profile", "quick", "quick: under a minute; vet: before an endpoint is used")
 	p.StringVar(&a.reference, "reference", "", "name, id or file of the reference (default: the newest of the model); none for no reference")
+	p.StringVar(&a.secondKey, "second-key", "", "credential of another account: tells whether the two share a prompt cache (profile vet)")
 	p.Float64Var(&a.tolerance, "tolerance", 0, "distance from the reference that is not held against the endpoint, in total variation")
 	p.StringVar(&a.html, "html", "", "write the report as a page to this file")
 	p.StringVar(&a.bundle, "bundle", "", "write the sealed record to this file (default audit-TIME.bundle)")
@@ -211,6 +213,13 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 		return err
 	}
 	defer end.Close()
+	second, err := a.second(cmd)
+	if err != nil {
+		return err
+	}
+	if second != nil {
+		defer second.Close()
+	}
 	prices, limit, err := a.price(end.Facts().Kind)
 	if err != nil {
 		return err
@@ -226,6 +235,9 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	cfg := probe.Config{
 		Program: version(), Subject: end, Reference: ref, Profile: profile, Tolerance: a.tolerance, Parallel: a.parallel,
 		Cap: limit, Price: prices, Beacon: ownBeacon, Detectable: true,
+	}
+	if second != nil {
+		cfg.Second = second
 	}
 	if _, err := rand.Read(cfg.ItemKey[:]); err != nil {
 		return fmt.Errorf("draw a key: %w", err)
@@ -248,6 +260,23 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 		return err
 	}
 	return auditExit(r, auditErr)
+}
+
+// second is the endpoint under the second key; nil without one.
+func (a *auditFlags) second(cmd *cobra.Command) (*probe.Endpoint, error) {
+	switch {
+	case a.secondKey == "":
+		return nil, nil
+	case a.secondKey == "-":
+		return nil, &exitError{exitUsage, "--second-key is env:NAME or file:PATH"}
+	}
+	other := a.endpointFlags
+	other.key = a.secondKey
+	end, err := other.endpoint(cmd)
+	if usage, is := errors.AsType[*exitError](err); is {
+		return nil, &exitError{usage.code, strings.Replace(usage.text, "--key:", "--second-key:", 1)}
+	}
+	return end, err
 }
 
 // auditExit is the exit code of an audit.

@@ -23,6 +23,7 @@ type Config struct {
 	Program    string
 	Subject    Subject
 	Trusted    Subject           // a live endpoint that is trusted; nil for none
+	Second     Subject           // the audited endpoint under a key of another account; nil for none
 	Reference  *reference.Opened // nil for none
 	Profile    Profile
 	Tolerance  float64
@@ -86,7 +87,7 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 	plan := &Plan{
 		Program: cfg.Program, Facts: cfg.Subject.Facts(), Profile: cfg.Profile, Started: cfg.Now().UTC(), Alpha: Alpha, Tolerance: cfg.Tolerance,
 		Parallel: cfg.Parallel, Cap: int64(cfg.Cap), Questions: QuestionsVersion, FactsDate: theFacts().Date.Format(time.DateOnly),
-		Live: cfg.Trusted != nil,
+		Live: cfg.Trusted != nil, Second: cfg.Second != nil,
 	}
 	if cfg.Reference != nil {
 		plan.Reference, plan.RefID = newBaseline(cfg.Reference), cfg.Reference.ID
@@ -210,8 +211,11 @@ func (a *audit) ask(ctx context.Context, by verdict.ID, to arm, n int, q *Ask) *
 		return a.replay(place{by, to.String(), n}, q)
 	}
 	subject := a.Subject
-	if to == trusted {
+	switch to {
+	case trusted:
 		subject = a.Trusted
+	case second:
+		subject = a.Second
 	}
 	r := a.meter.ask(ctx, subject, q)
 	a.mu.Lock()
