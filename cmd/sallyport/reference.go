@@ -40,6 +40,7 @@ type recordFlags struct {
 	items    int
 	tools    bool
 	texts    int
+	past     bool
 	public   bool
 }
 
@@ -72,6 +73,7 @@ endpoint differs by more.`,
 	p.IntVar(&r.items, "items", 1000, "generated questions that its accuracy is measured by, besides those that choose them; 0 leaves them out")
 	p.BoolVar(&r.tools, "tools", false, "record also which of several like tools the model calls")
 	p.IntVar(&r.texts, "texts", 0, "continuations of each of some texts to record; 10 do, 0 leaves them out")
+	p.BoolVar(&r.past, "past", false, "record also what shows later that this very endpoint has changed")
 	p.BoolVar(&r.public, "public", false, "the reference will be published, so it weighs nothing in verdicts")
 	return c
 }
@@ -131,7 +133,7 @@ func (r *recordFlags) enrolment(cmd *cobra.Command) (*probe.Enrolment, func(), e
 			end.Close()
 		}
 	}
-	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Items: r.items, Tools: r.tools, Texts: r.texts, Parallel: r.parallel, Progress: recordProgress(cmd)}
+	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Items: r.items, Tools: r.tools, Texts: r.texts, Past: r.past, Parallel: r.parallel, Progress: recordProgress(cmd)}
 	if _, err := rand.Read(e.Seed[:]); err != nil {
 		return nil, nil, fmt.Errorf("draw a seed: %w", err)
 	}

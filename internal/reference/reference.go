@@ -42,6 +42,7 @@ type Reference struct {
 	Accounting *Accounting        `json:"accounting,omitempty"` // prompt tokens
 	Accuracy   *Accuracy          `json:"accuracy,omitempty"`   // on generated items
 	Excess     []float64          `json:"excess,omitempty"`     // reported over counted output tokens, less 1, answer by answer
+	Past       *Past              `json:"past,omitempty"`       // of the reference proper, by which it can be compared with itself later
 	Causal     map[string]string  `json:"causal,omitempty"`     // what each causal challenge came to here
 	Rates      map[string]float64 `json:"rates,omitempty"`      // other measured figures, by name
 	Notes      []string           `json:"notes,omitempty"`      // what could not be recorded, and why
@@ -98,6 +99,42 @@ type Accounting struct {
 	Slopes     map[string]int64 `json:"slopes"`     // tokens that one more unit adds, by unit
 	Intercepts map[string]int64 `json:"intercepts"` // tokens of a shape of request without any unit, by shape
 	Vocabulary string           `json:"vocabulary,omitempty"`
+}
+
+// Past is how the reference proper answered where an answer shows slight changes of what
+// serves it. Other honest deployments differ here too, so it says nothing of them.
+type Past struct {
+	Logprobs []map[string]float64 `json:"logprobs,omitempty"` // answer by answer: of the alternatives of a token; hostile text
+	Borders  []Border             `json:"borders,omitempty"`  // where log probabilities are not told
+}
+
+// Border is an input whose answer without chance is nearly a tie between two.
+type Border struct {
+	Input   string         `json:"input"`
+	Answers map[string]int `json:"answers"` // how often each came; hostile text
+}
+
+// check makes sure that nothing is empty and no count impossible.
+func (p *Past) check() error {
+	if len(p.Logprobs)+len(p.Borders) == 0 {
+		return errors.New("the past holds no answer")
+	}
+	if slices.ContainsFunc(p.Logprobs, func(v map[string]float64) bool { return len(v) == 0 }) {
+		return errors.New("an answer of the past has no log probabilities")
+	}
+	for _, b := range p.Borders {
+		sum := 0
+		for _, n := range b.Answers {
+			if n < 1 {
+				return fmt.Errorf("input %q of the past has an impossible count", b.Input)
+			}
+			sum += n
+		}
+		if sum == 0 {
+			return fmt.Errorf("input %q of the past has no answers", b.Input)
+		}
+	}
+	return nil
 }
 
 // Accuracy is how well the recorded deployments solve generated items, measured on
@@ -217,7 +254,12 @@ func (r *Reference) check() error {
 		}
 	}
 	if r.Accuracy != nil {
-		return r.Accuracy.check(len(r.Variants))
+		if err := r.Accuracy.check(len(r.Variants)); err != nil {
+			return err
+		}
+	}
+	if r.Past != nil {
+		return r.Past.check()
 	}
 	return nil
 }
