@@ -42,6 +42,7 @@ type Reference struct {
 	Accounting *Accounting        `json:"accounting,omitempty"` // prompt tokens
 	Accuracy   *Accuracy          `json:"accuracy,omitempty"`   // on generated items
 	Excess     []float64          `json:"excess,omitempty"`     // reported over counted output tokens, less 1, answer by answer
+	Numbers    *Numbers           `json:"numbers,omitempty"`    // at the edge of what the reference proper knows
 	Past       *Past              `json:"past,omitempty"`       // of the reference proper, by which it can be compared with itself later
 	Causal     map[string]string  `json:"causal,omitempty"`     // what each causal challenge came to here
 	Rates      map[string]float64 `json:"rates,omitempty"`      // other measured figures, by name
@@ -99,6 +100,36 @@ type Accounting struct {
 	Slopes     map[string]int64 `json:"slopes"`     // tokens that one more unit adds, by unit
 	Intercepts map[string]int64 `json:"intercepts"` // tokens of a shape of request without any unit, by shape
 	Vocabulary string           `json:"vocabulary,omitempty"`
+}
+
+// Numbers are questions for a number to which the reference proper sticks to an answer.
+type Numbers struct {
+	Items    []Number `json:"items"`
+	Departed int      `json:"departed"` // answers other than the item's, of so many
+	Asked    int      `json:"asked"`    // after the items were chosen
+}
+
+// Number is one question and the answer to it, which need not be right.
+type Number struct {
+	ID     string `json:"id"`
+	Answer string `json:"answer"` // decimal, in canonical form
+}
+
+// IDs are those of all items.
+func (n *Numbers) IDs() []string {
+	var ids []string
+	for _, i := range n.Items {
+		ids = append(ids, i.ID)
+	}
+	return ids
+}
+
+// check makes sure that there is something to compare and no count is impossible.
+func (n *Numbers) check() error {
+	if len(n.Items) == 0 || n.Departed < 0 || n.Asked < 1 || n.Departed > n.Asked {
+		return fmt.Errorf("of %d numbers, %d of %d answers depart", len(n.Items), n.Departed, n.Asked)
+	}
+	return nil
 }
 
 // Past is how the reference proper answered where an answer shows slight changes of what
@@ -255,6 +286,11 @@ func (r *Reference) check() error {
 	}
 	if r.Accuracy != nil {
 		if err := r.Accuracy.check(len(r.Variants)); err != nil {
+			return err
+		}
+	}
+	if r.Numbers != nil {
+		if err := r.Numbers.check(); err != nil {
 			return err
 		}
 	}
