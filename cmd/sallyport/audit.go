@@ -213,7 +213,7 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 		return err
 	}
 	defer end.Close()
-	second, err := a.second(cmd)
+	second, err := a.second(cmd, profile)
 	if err != nil {
 		return err
 	}
@@ -263,12 +263,14 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 }
 
 // second is the endpoint under the second key; nil without one.
-func (a *auditFlags) second(cmd *cobra.Command) (*probe.Endpoint, error) {
+func (a *auditFlags) second(cmd *cobra.Command, profile probe.Profile) (*probe.Endpoint, error) {
 	switch {
 	case a.secondKey == "":
 		return nil, nil
 	case a.secondKey == "-":
 		return nil, &exitError{exitUsage, "--second-key is env:NAME or file:PATH"}
+	case profile.Budgets["D15"] == 0:
+		return nil, &exitError{exitUsage, "--second-key says nothing in the profile " + profile.Name + "; add --profile vet"}
 	}
 	other := a.endpointFlags
 	other.key = a.secondKey

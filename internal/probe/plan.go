@@ -23,7 +23,7 @@ type Profile struct {
 var (
 	Quick = Profile{"quick", map[verdict.ID]int{"D1": 80, "D2": 24, "D10": 12, "D3": 60}}
 	Vet   = Profile{"vet", map[verdict.ID]int{
-		"D1": 160, "D2": 40, "D10": 30, "D3": 600, "D5": 60, "D6": 120, "D7": 100, "D8": 16, "D9": 30, "D11": 100, "D12": 100, "D13": 250, "D15": 120,
+		"D1": 160, "D2": 40, "D10": 30, "D3": 600, "D5": 60, "D6": 120, "D7": 100, "D8": 16, "D9": 30, "D11": 100, "D12": 100, "D13": 250, "D14": 50, "D15": 120,
 	}}
 )
 
@@ -115,7 +115,7 @@ func runSeed(commit, beacon string) [32]byte {
 // findings goes before what it explains.
 var detectors = []detector{
 	accountingDetector, causalDetector, replayDetector, tamperDetector, needleDetector, billingDetector, wordsDetector, itemsDetector, toolsDetector, textsDetector,
-	numbersDetector, trafficDetector, changeDetector, timingDetector,
+	numbersDetector, ranksDetector, trafficDetector, changeDetector, timingDetector,
 }
 
 // trafficDetector stands in reports for the comparison that a Watch makes.
