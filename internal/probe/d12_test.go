@@ -24,12 +24,25 @@ type logits struct {
 	fails   float64
 	host    string
 
-	mu sync.Mutex
-	r  *rand.Rand // guarded by mu
+	mu    sync.Mutex
+	r     *rand.Rand           // guarded by mu
+	known map[string][]float64 // guarded by mu; by question
 }
 
 func logitsOf(weights, seed string, mute bool) *logits {
-	return &logits{weights: weights, mute: mute, host: "model.example.org", r: stat.Rand(stat.Seed([32]byte{}, seed))}
+	return &logits{weights: weights, mute: mute, host: "model.example.org", r: stat.Rand(stat.Seed([32]byte{}, seed)), known: map[string][]float64{}}
+}
+
+// means are the log probabilities of the words after a question.
+func (l *logits) means(question string) []float64 {
+	if l.known[question] == nil {
+		own := stat.Rand(stat.Seed([32]byte{}, "weights", question)) // of the family
+		moved := stat.Rand(stat.Seed([32]byte{}, l.weights, question))
+		for range 20 {
+			l.known[question] = append(l.known[question], -1-2*own.Float64()+.02*moved.NormFloat64())
+		}
+	}
+	return l.known[question]
 }
 
 func (l *logits) Facts() Facts {
@@ -46,17 +59,15 @@ func (l *logits) Ask(_ context.Context, a *Ask) *Reply {
 	if l.r.Float64() < l.fails {
 		return &Reply{Outcome: TimedOut}
 	}
-	own := stat.Rand(stat.Seed([32]byte{}, "weights", a.Turns[0].Text)) // of the family
-	moved := stat.Rand(stat.Seed([32]byte{}, l.weights, a.Turns[0].Text))
 	type entry struct {
 		Token   string  `json:"token"`
 		Logprob float64 `json:"logprob"`
 	}
 	var top []entry
 	best := math.Inf(-1)
-	for k := range 20 {
-		v := -1 - 2*own.Float64() + .02*moved.NormFloat64() + .005*l.r.NormFloat64()
-		token := fmt.Sprintf("<i>%d", k)
+	for k, mean := range l.means(a.Turns[0].Text) {
+		v := mean + .005*l.r.NormFloat64()
+		token := "<i>" + string(rune('a'+k))
 		top = append(top, entry{token, v})
 		if v > best {
 			best, r.Text = v, token
