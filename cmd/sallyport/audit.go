@@ -214,6 +214,7 @@ type auditFlags struct {
 	endpointFlags
 	profile   string
 	reference string
+	secondKey string
 	tolerance float64
 	quality   string
 	trusted   string
@@ -249,6 +250,7 @@ Audit only endpoints that you are entitled to test.`,
 	p.StringVar(&a.trusted, "trusted", "", "a live reference that is asked as well: URL or upstream, or either with ,MODEL")
 	p.StringVar(&a.trustKey, "trusted-key", "", "its credential, of an address: env:NAME or file:PATH")
 	p.StringVar(&a.why, "reason", "", "why the live reference is trusted, where it is not the vendor's own address or a trusted upstream")
+	p.StringVar(&a.secondKey, "second-key", "", "credential of another account: tells whether the two share a prompt cache (profile vet)")
 	p.Float64Var(&a.tolerance, "tolerance", 0, "distance from the reference that is not held against the endpoint, in total variation")
 	p.StringVar(&a.quality, "quality", "", "file of published questions as JSON lines (question, answer, licence, source, and choices and family if any): shown, without weight")
 	p.StringVar(&a.html, "html", "", "write the report as a page to this file")
@@ -274,6 +276,13 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 		return err
 	}
 	defer end.Close()
+	second, err := a.second(cmd, f, profile)
+	if err != nil {
+		return err
+	}
+	if second != nil {
+		defer second.Close()
+	}
 	prices, limit, err := a.price(end.Facts().Kind)
 	if err != nil {
 		return err
@@ -300,6 +309,9 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	if live != nil {
 		defer live.Close()
 		cfg.Trusted, cfg.Why = live, a.why
+	}
+	if second != nil {
+		cfg.Second = second
 	}
 	if _, err := rand.Read(cfg.ItemKey[:]); err != nil {
 		return fmt.Errorf("draw a key: %w", err)
@@ -357,6 +369,25 @@ func (a *auditFlags) published() ([]exam.PublicItem, error) {
 		return nil, &exitError{exitUsage, "--quality: " + err.Error()}
 	}
 	return items, nil
+}
+
+// second is the endpoint under the second key; nil without one.
+func (a *auditFlags) second(cmd *cobra.Command, f *flags, profile probe.Profile) (*probe.Endpoint, error) {
+	switch {
+	case a.secondKey == "":
+		return nil, nil
+	case a.secondKey == "-":
+		return nil, &exitError{exitUsage, "--second-key is env:NAME or file:PATH"}
+	case profile.Budgets["D15"] == 0:
+		return nil, &exitError{exitUsage, "--second-key says nothing in the profile " + profile.Name + "; add --profile vet"}
+	}
+	other := a.endpointFlags
+	other.key = a.secondKey
+	end, err := other.endpoint(cmd, f)
+	if usage, is := errors.AsType[*exitError](err); is {
+		return nil, &exitError{usage.code, strings.Replace(usage.text, "--key:", "--second-key:", 1)}
+	}
+	return end, err
 }
 
 // auditExit is the exit code of an audit.

@@ -40,6 +40,8 @@ type recordFlags struct {
 	items    int
 	tools    bool
 	texts    int
+	numbers  int
+	past     bool
 	public   bool
 }
 
@@ -74,6 +76,8 @@ endpoint differs by more.`,
 	p.IntVar(&r.items, "items", 1000, "generated questions that its accuracy is measured by, besides those that choose them; 0 leaves them out")
 	p.BoolVar(&r.tools, "tools", false, "record also which of several like tools the model calls")
 	p.IntVar(&r.texts, "texts", 0, "continuations of each of some texts to record; 10 do, 0 leaves them out")
+	p.IntVar(&r.numbers, "numbers", 0, "questions for a number to which the model sticks to an answer, right or wrong; 100 do, 0 leaves them out")
+	p.BoolVar(&r.past, "past", false, "record also what shows later that this very endpoint has changed")
 	p.BoolVar(&r.public, "public", false, "the reference will be published, so it weighs nothing in verdicts")
 	return c
 }
@@ -97,8 +101,8 @@ func (f *flags) record(cmd *cobra.Command, r *recordFlags) error {
 	if err := reference.CheckName(r.name); err != nil {
 		return &exitError{exitUsage, err.Error()}
 	}
-	if r.train < 20 || r.train > 10_000 || r.bank < 16 || r.bank > 100_000 || r.items < 0 || r.items > 100_000 || r.texts < 0 || r.texts == 1 || r.texts > 1000 || r.lifetime < time.Hour || r.lifetime > 366*24*time.Hour {
-		return &exitError{exitUsage, "--train is 20 to 10000, --bank 16 to 100000, --items at most 100000, --texts 0 or 2 to 1000, and --valid an hour to a year"}
+	if r.train < 20 || r.train > 10_000 || r.bank < 16 || r.bank > 100_000 || r.items < 0 || r.items > 100_000 || r.texts < 0 || r.texts == 1 || r.texts > 1000 || r.numbers != 0 && (r.numbers < 40 || r.numbers > 1000) || r.lifetime < time.Hour || r.lifetime > 366*24*time.Hour {
+		return &exitError{exitUsage, "--train is 20 to 10000, --bank 16 to 100000, --items at most 100000, --texts 0 or 2 to 1000, --numbers 0 or 40 to 1000, and --valid an hour to a year"}
 	}
 	e, close, err := r.enrolment(cmd, f)
 	if err != nil {
@@ -133,7 +137,7 @@ func (r *recordFlags) enrolment(cmd *cobra.Command, f *flags) (*probe.Enrolment,
 			end.Close()
 		}
 	}
-	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Items: r.items, Tools: r.tools, Texts: r.texts, Parallel: r.parallel, Progress: recordProgress(cmd)}
+	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Items: r.items, Tools: r.tools, Texts: r.texts, Numbers: r.numbers, Past: r.past, Parallel: r.parallel, Progress: recordProgress(cmd)}
 	if _, err := rand.Read(e.Seed[:]); err != nil {
 		return nil, nil, fmt.Errorf("draw a seed: %w", err)
 	}

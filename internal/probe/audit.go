@@ -25,6 +25,7 @@ type Config struct {
 	Subject    Subject
 	Trusted    Subject           // a live endpoint that is trusted; nil for none
 	Why        string            // it is trusted
+	Second     Subject           // the audited endpoint under a key of another account; nil for none
 	Reference  *reference.Opened // nil for none
 	Profile    Profile
 	Tolerance  float64
@@ -89,7 +90,7 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 	plan := &Plan{
 		Program: cfg.Program, Facts: cfg.Subject.Facts(), Profile: cfg.Profile, Started: cfg.Now().UTC(), Alpha: Alpha, Tolerance: cfg.Tolerance,
 		Parallel: cfg.Parallel, Cap: int64(cfg.Cap), Questions: QuestionsVersion, FactsDate: theFacts().Date.Format(time.DateOnly),
-		Live: cfg.Trusted != nil, Why: cfg.Why, Quality: cfg.Quality[:min(len(cfg.Quality), MaxQuality)],
+		Live: cfg.Trusted != nil, Why: cfg.Why, Second: cfg.Second != nil, Quality: cfg.Quality[:min(len(cfg.Quality), MaxQuality)],
 	}
 	if cfg.Trusted != nil {
 		plan.Trusted = new(cfg.Trusted.Facts())
@@ -216,8 +217,11 @@ func (a *audit) ask(ctx context.Context, by verdict.ID, to arm, n int, q *Ask) *
 		return a.replay(place{by, to.String(), n}, q)
 	}
 	subject := a.Subject
-	if to == trusted {
+	switch to {
+	case trusted:
 		subject = a.Trusted
+	case second:
+		subject = a.Second
 	}
 	r := a.meter.ask(ctx, subject, q)
 	a.mu.Lock()

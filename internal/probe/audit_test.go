@@ -384,3 +384,27 @@ func (s *sampled) Ask(_ context.Context, a *Ask) *Reply {
 	}
 	return &Reply{Outcome: Answered, Status: 200, Finish: llm.FinishStop}
 }
+
+// TestEveryDetector: whatever the profile, a report names all fifteen, and says why of
+// each that did not run.
+func TestEveryDetector(t *testing.T) {
+	subject := writerOf("one", "every")
+	for _, profile := range []Profile{Quick, Vet, {Name: "none"}} {
+		r, _ := run(t, Config{Subject: subject, Profile: profile, Now: testNow})
+		seen := map[verdict.ID]verdict.Result{}
+		for _, d := range r.Detectors {
+			if seen[d.ID].ID != "" || d.Name == "" || d.Null == "" || d.State != verdict.Ran && d.Reason == "" {
+				t.Errorf("%s: %+v", profile.Name, d)
+			}
+			seen[d.ID] = d
+		}
+		for i := range 15 {
+			if id := verdict.ID(fmt.Sprint("D", i+1)); seen[id].ID == "" {
+				t.Errorf("%s: there is no %s", profile.Name, id)
+			}
+		}
+		if d := seen["D4"]; len(seen) != 15 || d.State != verdict.NotApplicable || d.Queries != 0 {
+			t.Errorf("%s: %d detectors, D4 %s", profile.Name, len(seen), d.State)
+		}
+	}
+}

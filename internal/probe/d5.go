@@ -38,7 +38,7 @@ var itemsDetector = detector{
 }
 
 const (
-	// calibrated is the confidence of the lower bound of a recorded accuracy.
+	// calibrated is the confidence of the bound of what was recorded of a reference.
 	calibrated = .999
 	// minAccuracy is the least bound of a reference's accuracy from which a loss shows.
 	minAccuracy = .5

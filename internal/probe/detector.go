@@ -24,7 +24,8 @@ type detector struct {
 	// silent says that a plan gives the detector nothing to say of one of its
 	// hypotheses; nil when it always has.
 	silent func(p *Plan, n verdict.Null) bool
-	run    func(ctx context.Context, t *Trial)
+	// run is nil of a detector that no audit runs; applies says where it does.
+	run func(ctx context.Context, t *Trial)
 }
 
 // Trial is one detector at work.
@@ -36,7 +37,7 @@ type Trial struct {
 	fused  *fusion
 
 	audit *audit
-	asked [2]int // questions of each arm
+	asked [3]int // questions of each arm
 	tried int
 	lost  int
 }
@@ -44,14 +45,16 @@ type Trial struct {
 // arm is whom a question goes to.
 type arm int
 
-// The arms: the endpoint that is audited, and the trusted one that it is compared with.
+// The arms: the endpoint that is audited, the trusted one that it is compared with, and
+// the audited one under another key.
 const (
 	suspect arm = iota
 	trusted
+	second
 )
 
 // String returns the name that records bear.
-func (a arm) String() string { return [...]string{"suspect", "reference"}[a] }
+func (a arm) String() string { return [...]string{"suspect", "reference", "second key"}[a] }
 
 // Ask sends one question to the audited endpoint.
 func (t *Trial) Ask(ctx context.Context, a Ask) *Reply { return t.AskAll(ctx, []Ask{a})[0] }
@@ -71,6 +74,12 @@ func (t *Trial) AskAlone(ctx context.Context, asks []Ask) []*Reply {
 // AskTrusted sends questions to the live reference.
 func (t *Trial) AskTrusted(ctx context.Context, asks []Ask) []*Reply {
 	return t.askArm(ctx, trusted, t.Parallel, asks)
+}
+
+// AskSecond sends questions to the audited endpoint under the second key, one after the
+// other.
+func (t *Trial) AskSecond(ctx context.Context, asks []Ask) []*Reply {
+	return t.askArm(ctx, second, 1, asks)
 }
 
 func (t *Trial) askArm(ctx context.Context, to arm, parallel int, asks []Ask) []*Reply {

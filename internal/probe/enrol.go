@@ -22,6 +22,8 @@ type Enrolment struct {
 	Items    int  // generated items put to each variant, beyond those that choose what is put; 0 leaves them out
 	Tools    bool // which of several like tools each variant calls
 	Texts    int  // continuations of each text and variant; 0 leaves them out
+	Numbers  int  // questions for numbers to which the first source sticks to an answer; 0 leaves them out
+	Past     bool // what shows later that the reference proper has changed
 	Parallel int
 	Cap      price.Nano
 	Price    Price
@@ -106,6 +108,8 @@ func (r *recorder) extras(ctx context.Context, ref *reference.Reference) error {
 		{"generated items", r.Items > 0, r.items},
 		{"tool choice", r.Tools, r.tools},
 		{"continuations", r.Texts > 0, r.texts},
+		{"numbers", r.Numbers > 0, r.numbers},
+		{"past", r.Past, r.past},
 	} {
 		if !part.wanted {
 			continue

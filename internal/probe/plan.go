@@ -24,7 +24,7 @@ type Profile struct {
 var (
 	Quick = Profile{"quick", map[verdict.ID]int{"D1": 80, "D2": 24, "D10": 12, "D3": 60, "Q": 50}}
 	Vet   = Profile{"vet", map[verdict.ID]int{
-		"D1": 160, "D2": 40, "D10": 30, "D3": 600, "D5": 60, "D6": 120, "D7": 100, "D8": 16, "D9": 30, "D13": 250, "Q": 200,
+		"D1": 160, "D2": 40, "D10": 30, "D3": 600, "D5": 60, "D6": 120, "D7": 100, "D8": 16, "D9": 30, "D11": 100, "D12": 100, "D13": 250, "D14": 50, "D15": 120, "Q": 200,
 	}}
 )
 
@@ -61,7 +61,8 @@ type Plan struct {
 	Reference *baseline `json:"-"`
 	Trusted   *Facts    `json:"trusted,omitempty"` // of the live reference
 	Why       string    `json:"trusted_why,omitempty"`
-	Live      bool      `json:"live"` // a trusted endpoint answers beside the audited one
+	Live      bool      `json:"live"`             // a trusted endpoint answers beside the audited one
+	Second    bool      `json:"second,omitempty"` // the audited endpoint is asked under a second key as well
 }
 
 // baseline is the reference of a plan.
@@ -117,11 +118,24 @@ func runSeed(commit, beacon string) [32]byte {
 // detectors are all of them, in the order in which they run: what explains other
 // findings goes before what it explains.
 var detectors = []detector{
-	accountingDetector, causalDetector, replayDetector, tamperDetector, needleDetector, billingDetector, wordsDetector, itemsDetector, toolsDetector, textsDetector, qualityDetector,
+	accountingDetector, causalDetector, replayDetector, tamperDetector, needleDetector, billingDetector, wordsDetector, itemsDetector, toolsDetector, textsDetector,
+	numbersDetector, ranksDetector, trafficDetector, changeDetector, timingDetector, qualityDetector,
+}
+
+// trafficDetector stands in reports for the comparison that a Watch makes.
+var trafficDetector = detector{
+	id: "D4", name: "Real traffic", layer: verdict.Distribution, nulls: []verdict.Null{verdict.Same, verdict.Honest},
+	null: "answers to real requests are exchangeable with those of a trusted deployment",
+	applies: func(*Plan) string {
+		return "it compares answers to real traffic, behind a gateway that watches the upstream"
+	},
 }
 
 // state is what becomes of a detector in this plan: to run, or why not.
 func (p *Plan) state(d *detector) (verdict.State, string) {
+	if d.run == nil {
+		return verdict.NotApplicable, d.applies(p)
+	}
 	if p.Profile.Budgets[d.id] == 0 {
 		return verdict.NotRun, fmt.Sprintf("the profile %s leaves it out", p.Profile.Name)
 	}

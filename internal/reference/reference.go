@@ -42,6 +42,8 @@ type Reference struct {
 	Accounting *Accounting        `json:"accounting,omitempty"` // prompt tokens
 	Accuracy   *Accuracy          `json:"accuracy,omitempty"`   // on generated items
 	Excess     []float64          `json:"excess,omitempty"`     // reported over counted output tokens, less 1, answer by answer
+	Numbers    *Numbers           `json:"numbers,omitempty"`    // at the edge of what the reference proper knows
+	Past       *Past              `json:"past,omitempty"`       // of the reference proper, by which it can be compared with itself later
 	Causal     map[string]string  `json:"causal,omitempty"`     // what each causal challenge came to here
 	Rates      map[string]float64 `json:"rates,omitempty"`      // other measured figures, by name
 	Notes      []string           `json:"notes,omitempty"`      // what could not be recorded, and why
@@ -98,6 +100,72 @@ type Accounting struct {
 	Slopes     map[string]int64 `json:"slopes"`     // tokens that one more unit adds, by unit
 	Intercepts map[string]int64 `json:"intercepts"` // tokens of a shape of request without any unit, by shape
 	Vocabulary string           `json:"vocabulary,omitempty"`
+}
+
+// Numbers are questions for a number to which the reference proper sticks to an answer.
+type Numbers struct {
+	Items    []Number `json:"items"`
+	Departed int      `json:"departed"` // answers other than the item's, of so many
+	Asked    int      `json:"asked"`    // after the items were chosen
+}
+
+// Number is one question and the answer to it, which need not be right.
+type Number struct {
+	ID     string `json:"id"`
+	Answer string `json:"answer"` // decimal, in canonical form
+}
+
+// IDs are those of all items.
+func (n *Numbers) IDs() []string {
+	var ids []string
+	for _, i := range n.Items {
+		ids = append(ids, i.ID)
+	}
+	return ids
+}
+
+// check makes sure that there is something to compare and no count is impossible.
+func (n *Numbers) check() error {
+	if len(n.Items) == 0 || n.Departed < 0 || n.Asked < 1 || n.Departed > n.Asked {
+		return fmt.Errorf("of %d numbers, %d of %d answers depart", len(n.Items), n.Departed, n.Asked)
+	}
+	return nil
+}
+
+// Past is how the reference proper answered where an answer shows slight changes of what
+// serves it. Other honest deployments differ here too, so it says nothing of them.
+type Past struct {
+	Logprobs []map[string]float64 `json:"logprobs,omitempty"` // answer by answer: of the alternatives of a token; hostile text
+	Borders  []Border             `json:"borders,omitempty"`  // where log probabilities are not told
+}
+
+// Border is an input whose answer without chance is nearly a tie between two.
+type Border struct {
+	Input   string         `json:"input"`
+	Answers map[string]int `json:"answers"` // how often each came; hostile text
+}
+
+// check makes sure that nothing is empty and no count impossible.
+func (p *Past) check() error {
+	if len(p.Logprobs)+len(p.Borders) == 0 {
+		return errors.New("the past holds no answer")
+	}
+	if slices.ContainsFunc(p.Logprobs, func(v map[string]float64) bool { return len(v) == 0 }) {
+		return errors.New("an answer of the past has no log probabilities")
+	}
+	for _, b := range p.Borders {
+		sum := 0
+		for _, n := range b.Answers {
+			if n < 1 {
+				return fmt.Errorf("input %q of the past has an impossible count", b.Input)
+			}
+			sum += n
+		}
+		if sum == 0 {
+			return fmt.Errorf("input %q of the past has no answers", b.Input)
+		}
+	}
+	return nil
 }
 
 // Accuracy is how well the recorded deployments solve generated items, measured on
@@ -217,7 +285,17 @@ func (r *Reference) check() error {
 		}
 	}
 	if r.Accuracy != nil {
-		return r.Accuracy.check(len(r.Variants))
+		if err := r.Accuracy.check(len(r.Variants)); err != nil {
+			return err
+		}
+	}
+	if r.Numbers != nil {
+		if err := r.Numbers.check(); err != nil {
+			return err
+		}
+	}
+	if r.Past != nil {
+		return r.Past.check()
 	}
 	return nil
 }

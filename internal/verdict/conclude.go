@@ -56,7 +56,7 @@ func (r *Report) verdict(n Null, f Fused, alpha float64) Verdict {
 			v.Veto, v.Tested = found.Text, true
 		}
 	}
-	if (n == Same || n == Honest) && !r.compared(v.By) && v.Veto == "" && f.MaxLogE < LevelNotice.Threshold() {
+	if (n == Same || n == Honest) && !r.compared(v) && v.Veto == "" && f.MaxLogE < LevelNotice.Threshold() {
 		v.Tested = false // facts can speak against a model; that they do not is no test of it
 	}
 	if !v.Tested {
@@ -80,12 +80,18 @@ func (r *Report) verdict(n Null, f Fused, alpha float64) Verdict {
 	return v
 }
 
-// compared reports whether one of the detectors compares answers with those of a
-// trusted model.
-func (r *Report) compared(by []ID) bool {
+// compared reports whether one of the detectors that have a share in a verdict compares
+// answers with those of a trusted model.
+func (r *Report) compared(v Verdict) bool {
 	return slices.ContainsFunc(r.Detectors, func(d Result) bool {
-		return (d.Layer == Distribution || d.Layer == Capability) && slices.Contains(by, d.ID)
+		return (d.Layer == Distribution || d.Layer == Capability) && slices.Contains(v.By, d.ID) && v.weighs(d.ID)
 	})
+}
+
+// weighs reports whether a detector's evidence has a share in the verdict. What has none
+// is told and decides nothing.
+func (v Verdict) weighs(id ID) bool {
+	return slices.ContainsFunc(v.Shares, func(s Share) bool { return s.Detector == id })
 }
 
 // capped is the level that a reference of this origin may raise.
@@ -195,8 +201,8 @@ func (r *Report) identity(v *Verdict) Label {
 	layers := map[Layer]bool{}
 	modified := r.found(ModifiedPrompt)
 	for _, d := range r.Detectors {
-		if modified && swayed[d.ID] {
-			continue // a longer prompt moves these as well
+		if modified && swayed[d.ID] || !v.weighs(d.ID) {
+			continue // a longer prompt moves the former as well
 		}
 		for _, e := range d.Evidence {
 			if d.State == Ran && e.Null == v.Null && e.MaxLogE >= LevelNotice.Threshold() {

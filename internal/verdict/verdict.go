@@ -23,7 +23,11 @@ const (
 	Integrity Null = "integrity" // nothing is added, cut, replayed or rewritten on the way
 )
 
-// Nulls lists the hypotheses in the order of reports.
+// Unchanged is the hypothesis that an endpoint answers as it did itself when it was
+// recorded. It identifies no model, so no verdict is on it and nothing is fused with it.
+const Unchanged Null = "unchanged"
+
+// Nulls lists the hypotheses that verdicts are on in the order of reports.
 var Nulls = []Null{Same, Honest, Billing, Integrity}
 
 // Statement says the hypothesis in words.
@@ -33,6 +37,8 @@ func (n Null) Statement() string {
 		return "every answer is drawn from the same distribution as the reference's"
 	case Honest:
 		return "every answer is drawn from one of the recorded honest deployments of the model, whichever, in any order"
+	case Unchanged:
+		return "answers are drawn as those that the endpoint itself gave when it was recorded"
 	case Billing:
 		return "tokens are reported as the model's tokenizer counts them"
 	case Integrity:
