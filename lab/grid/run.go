@@ -100,7 +100,7 @@ func (r *run) wire(ctx context.Context) (map[string][]result, error) {
 	for i := range wireRows {
 		row := &wireRows[i]
 		var err error
-		results[row.preset], err = r.audits(ctx, "wire "+row.preset, r.settings.Wire, func(i int, seed [32]byte) (result, error) {
+		results[row.name()], err = r.audits(ctx, "wire "+row.name(), r.settings.Wire, func(i int, seed [32]byte) (result, error) {
 			return auditWire(ctx, row, i, seed)
 		})
 		if err != nil {

@@ -175,15 +175,15 @@ func met(kept bool) string {
 func printWire(w io.Writer, results map[string][]result) {
 	fmt.Fprint(w, "## Over HTTP\n\nSimulated models behind relays; E >= 100 / E >= 20, as shares, and the median of questions asked. A reproduced mismatch of one\n")
 	fmt.Fprint(w, "documented fact is worth an E of 50.5 and no more: it counts at 5 % and never alone at 1 %.\n\n| row | relay |")
-	for _, id := range wireDetectors {
+	for _, id := range wireColumns {
 		fmt.Fprintf(w, " %s |", id)
 	}
-	fmt.Fprintf(w, " findings, of %d audits | expected | bar | published |\n|%s\n", len(results["R0"]), strings.Repeat("---|", len(wireDetectors)+6))
+	fmt.Fprintf(w, " findings, of %d audits | expected | bar | published |\n|%s\n", len(results["R0"]), strings.Repeat("---|", len(wireColumns)+6))
 	for i := range wireRows {
 		r := &wireRows[i]
-		all := results[r.preset]
+		all := results[r.name()]
 		fmt.Fprintf(w, "| %s | %s |", r.preset, r.what)
-		for _, id := range wireDetectors {
+		for _, id := range wireColumns {
 			fmt.Fprintf(w, " %s |", wireCell(all, string(id)))
 		}
 		fmt.Fprintf(w, " %s | %s | %s | %s |\n", labels(all), orNothing(string(r.label)), r.bar(all), r.published)

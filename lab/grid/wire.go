@@ -20,31 +20,58 @@ type wireRow struct {
 	preset    string
 	what      string
 	label     verdict.Label // that a finding should bear; empty when nothing should be found
+	by        []verdict.ID  // detectors that run; wireDetectors without any
 	within    verdict.ID    // whose e-value the bar is on, if there is one
 	published string
 }
 
 // wireRows are those of the grid.
 var wireRows = []wireRow{
-	{"R0", "honest", "", "", ""},
-	{"R1n", "swap that forges nothing", verdict.Differs, "", publishedSwap},
-	{"R3n:.3", "dilution that forges nothing", verdict.Differs, "", publishedDilution},
-	{"R11:30", "hidden prompt of 30 tokens, usage reported as it is", verdict.ModifiedPrompt, "", publishedPrompt},
-	{"R11:150", "hidden prompt of 150 tokens", verdict.ModifiedPrompt, "", publishedPrompt},
-	{"R11:600", "hidden prompt of 600 tokens", verdict.ModifiedPrompt, "", publishedPrompt},
-	{"R12:middle", "half of the context dropped", verdict.ModifiedPrompt, "", ""},
-	{"R13", "exact cache", verdict.IntegrityFailed, "", ""},
-	{"R13:normalised", "cache of questions alike", verdict.IntegrityFailed, "", ""},
-	{"R14:x1.1", "bills 1.1 times", verdict.BillingInconsistent, "D7", "Velasco: 70 outputs at 5 %"},
-	{"R14:x1.5", "bills 1.5 times", verdict.BillingInconsistent, "D7", "Velasco: 70 outputs at 5 %"},
-	{"R14:+50", "bills 50 tokens more", verdict.BillingInconsistent, "D7", ""},
-	{"R14:reasoning", "bills three times the hidden reasoning", verdict.BillingInconsistent, "D7", "token inflation: +1,469 % undetected"},
-	{"R15", "rewrites 2 % of install commands after 50 requests", verdict.IntegrityFailed, "", publishedNone},
-	{"R16", "chops whole answers by a timer", verdict.IntegrityFailed, "", ""},
+	{preset: "R0", what: "honest"},
+	{preset: "R1n", what: "swap that forges nothing", label: verdict.Differs, published: publishedSwap},
+	{preset: "R3n:.3", what: "dilution that forges nothing", label: verdict.Differs, published: publishedDilution},
+	{preset: "R11:30", what: "hidden prompt of 30 tokens, usage reported as it is", label: verdict.ModifiedPrompt, published: publishedPrompt},
+	{preset: "R11:150", what: "hidden prompt of 150 tokens", label: verdict.ModifiedPrompt, published: publishedPrompt},
+	{preset: "R11:600", what: "hidden prompt of 600 tokens", label: verdict.ModifiedPrompt, published: publishedPrompt},
+	{preset: "R12:middle", what: "half of the context dropped", label: verdict.ModifiedPrompt},
+	{preset: "R13", what: "exact cache", label: verdict.IntegrityFailed},
+	{preset: "R13:normalised", what: "cache of questions alike", label: verdict.IntegrityFailed},
+	{preset: "R14:x1.1", what: "bills 1.1 times", label: verdict.BillingInconsistent, within: "D7", published: "Velasco: 70 outputs at 5 %"},
+	{preset: "R14:x1.5", what: "bills 1.5 times", label: verdict.BillingInconsistent, within: "D7", published: "Velasco: 70 outputs at 5 %"},
+	{preset: "R14:+50", what: "bills 50 tokens more", label: verdict.BillingInconsistent, within: "D7"},
+	{preset: "R14:reasoning", what: "bills three times the hidden reasoning", label: verdict.BillingInconsistent, within: "D7", published: "token inflation: +1,469 % undetected"},
+	{preset: "R0", what: "honest, before a model that copies", by: copying},
+	{preset: "R15", what: "rewrites 2 % of install commands after 50 requests", label: verdict.IntegrityFailed, by: copying, published: publishedNone},
+	{preset: "R15:1", what: "rewrites all install commands after 50 requests", label: verdict.IntegrityFailed, by: copying, published: publishedNone},
+	{preset: "R16", what: "chops whole answers by a timer", label: verdict.IntegrityFailed},
 }
 
-// wireDetectors are those that run over HTTP.
-var wireDetectors = []verdict.ID{"D1", "D7", "D8", "D9", "D10"}
+// copying is the detector that runs before a model that copies, of a relay that has had
+// its first 50 requests.
+var copying = []verdict.ID{"D8"}
+
+// wireDetectors are those that run before upstreamtest's models, and wireColumns all
+// that the table has.
+var (
+	wireDetectors = []verdict.ID{"D1", "D7", "D9", "D10"}
+	wireColumns   = []verdict.ID{"D1", "D7", "D8", "D9", "D10"}
+)
+
+// name tells rows of one relay apart.
+func (r *wireRow) name() string {
+	if r.by != nil {
+		return r.preset + " copying"
+	}
+	return r.preset
+}
+
+// detectors are those that run on the row.
+func (r *wireRow) detectors() []verdict.ID {
+	if r.by != nil {
+		return r.by
+	}
+	return wireDetectors
+}
 
 // wireModel is a model whose tokens are counted by a published vocabulary.
 const wireModel = "gpt-4o"
@@ -56,7 +83,7 @@ type wired struct {
 }
 
 // startWire starts a relay and its two simulated models.
-func startWire(preset string, seed [32]byte) (w *wired, err error) {
+func startWire(preset string, copies bool, seed [32]byte) (w *wired, err error) {
 	w = &wired{}
 	defer func() {
 		if err != nil {
@@ -82,6 +109,11 @@ func startWire(preset string, seed [32]byte) (w *wired, err error) {
 	if cfg.Cheap, err = start(upstreamtest.Oracle{Seed: name + "other", Family: "g", Tokens: tokens.Named("cl100k_base"), Rate: 20000}); err != nil {
 		return w, err
 	}
+	if copies {
+		copier := startCopier()
+		w.close = append(w.close, func() error { copier.Close(); return nil })
+		cfg.Backend, cfg.Tamper.After = copier.URL, 0
+	}
 	cfg.Bill.Vocabulary = tokens.Named("o200k_base")
 	relay, err := upstreamtest.StartRelay(cfg)
 	if err != nil {
@@ -106,18 +138,18 @@ func (w *wired) Close() error {
 
 // auditWire runs one audit over HTTP, beside a trusted endpoint of the same model.
 func auditWire(ctx context.Context, r *wireRow, i int, seed [32]byte) (res result, err error) {
-	suspect, err := startWire(r.preset, stat.Seed(seed, "suspect"))
+	suspect, err := startWire(r.preset, r.by != nil, stat.Seed(seed, "suspect"))
 	if err != nil {
 		return result{}, err
 	}
 	defer func() { err = errors.Join(err, suspect.Close()) }()
-	trusted, err := startWire("R0", stat.Seed(seed, "trusted"))
+	trusted, err := startWire("R0", r.by != nil, stat.Seed(seed, "trusted"))
 	if err != nil {
 		return result{}, err
 	}
 	defer func() { err = errors.Join(err, trusted.Close()) }()
 	budgets := map[verdict.ID]int{}
-	for _, id := range wireDetectors {
+	for _, id := range r.detectors() {
 		budgets[id] = probe.Vet.Budgets[id]
 	}
 	report, _, err := probe.Run(ctx, probe.Config{
@@ -129,7 +161,7 @@ func auditWire(ctx context.Context, r *wireRow, i int, seed [32]byte) (res resul
 	}
 	res = result{Audit: i, Crossed: map[string]crossing{}, Labels: []string{string(report.Headline)}}
 	for _, d := range report.Detectors {
-		if !slices.Contains(wireDetectors, d.ID) || d.State != verdict.Ran {
+		if !slices.Contains(r.detectors(), d.ID) || d.State != verdict.Ran {
 			continue
 		}
 		c := crossing{}
