@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strings"
 
 	"sallyport/internal/llm"
 	"sallyport/internal/probe"
@@ -24,10 +25,17 @@ import (
 // bank is one file of lab/banks, as the manifest describes it.
 type bank struct {
 	SHA256      string         `json:"sha256"`
-	Model       string         `json:"model"`
-	Engine      string         `json:"engine"`
 	Quantised   string         `json:"quantised_to"`
-	TensorTypes map[string]int `json:"tensor_types"`
+	TensorTypes map[string]int `json:"tensor_types"` // how many tensors were converted to which
+}
+
+// types says what the weights were quantised to.
+func (b bank) types() string {
+	var parts []string
+	for _, name := range sortedKeys(b.TensorTypes) {
+		parts = append(parts, fmt.Sprintf("%d tensors %s", b.TensorTypes[name], name))
+	}
+	return fmt.Sprintf("asked for %s, got %s", b.Quantised, strings.Join(parts, ", "))
 }
 
 // library reads recorded banks, each of which must be what the manifest says.

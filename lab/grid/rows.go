@@ -33,16 +33,17 @@ type bar struct {
 // deployments are the served models and texts of one scenario.
 type deployments struct {
 	*scenario
-	claimed, other     model
-	variants           []model // the claimed model's recorded honest deployments
-	names              []string
-	requantised, third model
-	hidden             map[int]model
-	noised             func(sigma float64) model
-	warm               func(factor, topP float64) model
-	texts              map[string]texts
-	cells              []string
-	known              map[string]bool // those of the relay that spoofs
+	claimed, other model
+	variants       []model // the claimed model's recorded honest deployments
+	names          []string
+	requantised    model
+	types          string // of its tensors
+	hidden         map[int]model
+	noised         func(sigma float64) model
+	warm           func(factor, topP float64) model
+	texts          map[string]texts
+	cells          []string
+	known          map[string]bool // those of the relay that spoofs
 }
 
 // deploy serves the recordings of a scenario.
@@ -63,6 +64,7 @@ func deploy(l *library, s *settings, sc *scenario) (*deployments, error) {
 	if d.requantised, err = get(sc.Claimed + "-requantised"); err != nil {
 		return nil, err
 	}
+	d.types = l.banks["words-"+sc.Claimed+"-requantised.jsonl.gz"].types()
 	for _, v := range append([]string{""}, s.Variants...) {
 		m, err := get(sc.Claimed + v)
 		if err != nil {
@@ -140,8 +142,8 @@ func (d *deployments) rows() []row {
 		}},
 		row{id: "R1 sibling", what: "swap by a model at TV .4", relay: always(d.claimed.toward(d.other, .4)), note: "oracle, no bar"},
 		row{
-			id: "R2 requantised", what: "the weights quantised to Q2_K", relay: always(d.requantised), shadow: d.traffic(d.Claimed+"-requantised", 1),
-			note: fmt.Sprintf("TV %.2f", d.distance(d.claimed, d.requantised)), published: publishedQuantised,
+			id: "R2 requantised", what: "the weights quantised again", relay: always(d.requantised), shadow: d.traffic(d.Claimed+"-requantised", 1),
+			note: fmt.Sprintf("TV %.2f; %s", d.distance(d.claimed, d.requantised), d.types), published: publishedQuantised,
 		},
 	)
 	for _, sigma := range d.Noise {
