@@ -81,6 +81,8 @@ ARMS = {
     "gemma-build": Arm("gemma", build="other"),
     "gemma-bos": Arm("gemma", extra_bos=True),
     "gemma-requantised": Arm("gemma", quantised="Q2_K"),
+    "gemma-requantised-q4": Arm("gemma", quantised="Q4_0"),
+    "gemma-requantised-q8": Arm("gemma", quantised="Q8_0"),
     "gemma-hidden30": Arm("gemma", hidden=30),
     "gemma-hidden150": Arm("gemma", hidden=150),
     "gemma-hidden600": Arm("gemma", hidden=600),
@@ -89,7 +91,7 @@ ARMS = {
     "smollm2-bos": Arm("smollm2", extra_bos=True),
     "smollm2-requantised": Arm("smollm2", quantised="Q2_K"),
 }
-FTYPES = {"Q2_K": 10, "Q3_K_S": 11}
+FTYPES = {"Q4_0": 2, "Q8_0": 7, "Q2_K": 10}  # of llama.cpp
 
 
 def say(text: str) -> None:

@@ -89,7 +89,7 @@ func newPool(s *settings, asked []Question, cells []string, variants ...model) (
 func (p *pool) usable() []string {
 	var in []string
 	for _, c := range p.cells {
-		if h := p.variants[0][c].entropy(); h >= .5 && h <= 3 {
+		if p.variants[0][c].counts() {
 			in = append(in, c)
 		}
 	}

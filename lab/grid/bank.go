@@ -122,7 +122,7 @@ type recording map[string][]draw
 // make it useless.
 func (l *library) words(arm string) (recording, error) {
 	r := recording{}
-	err := l.lines("words-"+arm+".jsonl.gz", func(line []byte) error {
+	err := l.lines(wordBank(arm), func(line []byte) error {
 		var c struct {
 			Cell  string `json:"cell"`
 			Draws []draw `json:"draws"`
@@ -275,6 +275,12 @@ func (d *distribution) entropy() float64 {
 		}
 	}
 	return h
+}
+
+// counts reports whether the detector would use the cell, by its exact entropy.
+func (d *distribution) counts() bool {
+	h := d.entropy()
+	return h >= .5 && h <= 3
 }
 
 // apart is the total variation between two distributions of words.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 
 	"sallyport/internal/stat"
 	"sallyport/internal/verdict"
@@ -30,105 +29,6 @@ type bar struct {
 	blind  bool
 }
 
-// deployments are the served models and texts of one scenario.
-type deployments struct {
-	*scenario
-	claimed, other model
-	variants       []model // the claimed model's recorded honest deployments
-	names          []string
-	requantised    model
-	types          string // of its tensors
-	hidden         map[int]model
-	noised         func(sigma float64) model
-	warm           func(factor, topP float64) model
-	texts          map[string]texts
-	cells          []string
-	known          map[string]bool // those of the relay that spoofs
-}
-
-// deploy serves the recordings of a scenario.
-func deploy(l *library, s *settings, sc *scenario) (*deployments, error) {
-	d := &deployments{scenario: sc, hidden: map[int]model{}, texts: map[string]texts{}, known: map[string]bool{}}
-	plain := serving{temperature: s.Temperature}
-	get := func(arm string) (model, error) {
-		r, err := l.words(arm)
-		return r.serve(plain), err
-	}
-	var err error
-	if d.claimed, err = get(sc.Claimed); err != nil {
-		return nil, err
-	}
-	if d.other, err = get(sc.Substitute); err != nil {
-		return nil, err
-	}
-	if d.requantised, err = get(sc.Claimed + "-requantised"); err != nil {
-		return nil, err
-	}
-	d.types = l.banks["words-"+sc.Claimed+"-requantised.jsonl.gz"].types()
-	for _, v := range append([]string{""}, s.Variants...) {
-		m, err := get(sc.Claimed + v)
-		if err != nil {
-			return nil, err
-		}
-		d.variants, d.names = append(d.variants, m), append(d.names, sc.Claimed+v)
-	}
-	for _, n := range s.Hidden {
-		arm := fmt.Sprintf("%s-hidden%d", sc.Claimed, n)
-		if _, recorded := l.banks["words-"+arm+".jsonl.gz"]; recorded {
-			if d.hidden[n], err = get(arm); err != nil {
-				return nil, err
-			}
-		}
-	}
-	base, err := l.words(sc.Claimed)
-	if err != nil {
-		return nil, err
-	}
-	d.noised = func(sigma float64) model {
-		return base.serve(serving{temperature: s.Temperature, noise: sigma, seed: stat.Seed([32]byte{}, "noise", fmt.Sprint(sigma))})
-	}
-	d.warm = func(factor, topP float64) model {
-		return base.serve(serving{temperature: s.Temperature * factor, topP: topP})
-	}
-	for _, arm := range []string{sc.Claimed, sc.Substitute, sc.Claimed + "-cache", sc.Claimed + "-requantised"} {
-		if _, recorded := l.banks["texts-"+arm+".jsonl.gz"]; recorded {
-			if d.texts[arm], err = l.texts(arm); err != nil {
-				return nil, err
-			}
-		}
-	}
-	d.cells = sc.cells()
-	for i, c := range d.cells {
-		d.known[c] = i%2 == 0
-	}
-	return d, nil
-}
-
-// distance is the mean total variation between two models over the cells that count.
-func (d *deployments) distance(a, b model) float64 {
-	sum, n := 0.0, 0
-	for _, c := range d.cells {
-		if h := a[c].entropy(); h >= .5 && h <= 3 {
-			sum += apart(a[c], b[c])
-			n++
-		}
-	}
-	return sum / math.Max(float64(n), 1)
-}
-
-// traffic is how an endpoint treats real requests: the share that an arm answers.
-func (d *deployments) traffic(arm string, share float64) *shadow {
-	s := &shadow{claimed: d.texts[d.Claimed], other: d.texts[arm], share: share}
-	if s.claimed == nil || share > 0 && s.other == nil {
-		return nil
-	}
-	s.variants = []texts{s.claimed}
-	if v := d.texts[d.Claimed+"-cache"]; v != nil {
-		s.variants = append(s.variants, v)
-	}
-	return s
-}
-
 var bothNulls = []verdict.Null{verdict.Same, verdict.Honest}
 
 // rows are the lines of the grid that are simulated on the banks.
@@ -141,13 +41,18 @@ func (d *deployments) rows() []row {
 			{column("D3", verdict.Same), .99, 100, false}, {column("D3", verdict.Honest), .99, 100, false},
 		}},
 		row{id: "R1 sibling", what: "swap by a model at TV .4", relay: always(d.claimed.toward(d.other, .4)), note: "oracle, no bar"},
-		row{
-			id: "R2 requantised", what: "the weights quantised again", relay: always(d.requantised), shadow: d.traffic(d.Claimed+"-requantised", 1),
-			note: fmt.Sprintf("TV %.2f; %s", d.distance(d.claimed, d.requantised), d.types), published: publishedQuantised,
-		},
 	)
+	for _, suffix := range d.settings.Quantised {
+		arm := d.Claimed + suffix
+		if m := d.models[arm]; m != nil {
+			rows = append(rows, row{
+				id: "R2 " + arm, what: "the weights quantised again", relay: always(m), shadow: d.traffic(arm, 1),
+				note: fmt.Sprintf("TV %.2f; %s", d.distance(d.claimed, m), d.library.banks[wordBank(arm)].types()), published: publishedQuantised,
+			})
+		}
+	}
 	for _, sigma := range d.Noise {
-		m := d.noised(sigma)
+		m := d.served(serving{noise: sigma, seed: stat.Seed([32]byte{}, "noise", fmt.Sprint(sigma))})
 		rows = append(rows, row{
 			id: fmt.Sprintf("R2 noise %g", sigma), what: "Gaussian noise on the logits", relay: always(m),
 			note: fmt.Sprintf("TV %.2f, simulated", d.distance(d.claimed, m)), published: publishedQuantised,
@@ -200,7 +105,7 @@ func (d *deployments) conditionalRows() []row {
 		{id: "R5", what: "real for probes, another model for traffic", relay: always(d.claimed), shadow: d.traffic(d.Substitute, 1), bars: blind, published: publishedNone},
 		{id: "R6", what: "real for a new key's questions, another model for traffic", relay: always(d.claimed), shadow: d.traffic(d.Substitute, 1), note: "probes under a key of their own", published: publishedNone},
 		{id: "R7", what: "another model for the longer half of prompts", relay: always(d.claimed), shadow: d.traffic(d.Substitute, .5), note: "word questions are short; traffic as half diluted", published: publishedNone},
-		{id: "R8", what: "another model that knows half of the cells", relay: spoofed(d.claimed, d.other, d.known), shadow: d.traffic(d.Substitute, 1), published: publishedSpoof},
+		{id: "R8", what: "another model that knows half of the cells", relay: spoofed(d.claimed, d.other, d.known()), shadow: d.traffic(d.Substitute, 1), published: publishedSpoof},
 		{id: "R9", what: "another model, restyled", relay: restyled(d.other), note: "words alone; no traffic", published: publishedNone},
 		{id: "R13", what: "one answer a cell, from a cache", relay: cached(d.claimed), note: "words alone"},
 	}
@@ -210,14 +115,14 @@ func (d *deployments) conditionalRows() []row {
 func (d *deployments) settingsRows() []row {
 	var rows []row
 	for _, c := range []struct {
-		name         string
-		factor, topP float64
-	}{{"temperature x1.2", 1.2, 0}, {"temperature x0.8", .8, 0}, {"top_p .8", 1, .8}} {
-		m := d.warm(c.factor, c.topP)
+		name string
+		serving
+	}{{"temperature x1.2", serving{temperature: 1.2}}, {"temperature x0.8", serving{temperature: .8}}, {"top_p .8", serving{topP: .8}}} {
+		m := d.served(c.serving)
 		rows = append(rows, row{id: "R10 " + c.name, what: "other sampling", relay: always(m), note: fmt.Sprintf("TV %.2f", d.distance(d.claimed, m))})
 	}
-	for _, n := range []int{30, 150, 600} {
-		if m := d.hidden[n]; m != nil {
+	for _, n := range d.settings.Hidden {
+		if m := d.models[fmt.Sprintf("%s-hidden%d", d.Claimed, n)]; m != nil {
 			rows = append(rows, row{
 				id: fmt.Sprintf("R11 %d", n), what: "hidden prompt of about so many tokens", relay: always(m),
 				note: fmt.Sprintf("TV %.2f; words alone: named by D1, below", d.distance(d.claimed, m)), published: publishedPrompt,

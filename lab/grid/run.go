@@ -42,7 +42,7 @@ func (r *run) scenario(ctx context.Context, sc *scenario) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	usual, err := newPool(r.settings, r.library.asked, d.cells, d.variants...)
+	usual, err := newPool(r.settings, r.library.asked, d.cells(), d.variants...)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (r *run) scenario(ctx context.Context, sc *scenario) (*table, error) {
 			n = r.settings.Honest
 		}
 		if row.variants != nil {
-			if p, err = newPool(r.settings, r.library.asked, d.cells, row.variants...); err != nil {
+			if p, err = newPool(r.settings, r.library.asked, d.cells(), row.variants...); err != nil {
 				return nil, err
 			}
 		}
@@ -118,16 +118,19 @@ func (r *run) audits(ctx context.Context, name string, n int, audit func(i int, 
 		return nil, err
 	}
 	defer keep.close()
+	var todo []int
+	for i := range n {
+		if _, is := done[i]; !is {
+			todo = append(todo, i)
+		}
+	}
 	var (
 		wg   sync.WaitGroup
 		mu   sync.Mutex
 		errs []error // guarded by mu, as done is
 		gate = make(chan struct{}, runtime.GOMAXPROCS(0))
 	)
-	for i := range n {
-		if _, is := done[i]; is {
-			continue
-		}
+	for _, i := range todo {
 		gate <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-gate }()

@@ -22,7 +22,8 @@ import (
 type settings struct {
 	Temperature float64  `json:"temperature"` // at which recorded distributions are served
 	Variants    []string `json:"variants"`    // arms that are honest deployments beside the claimed one, by suffix
-	Hidden      []int    `json:"hidden"`      // lengths of hidden prompts, in tokens
+	Quantised   []string `json:"quantised"`   // arms whose weights were quantised again, by suffix, where they were recorded
+	Hidden      []int    `json:"hidden"`      // lengths of hidden prompts, in tokens, where they were recorded
 	Train       int      `json:"train"`       // reference samples of a cell and variant for alphabets
 	Budget      int      `json:"budget"`      // word questions of an audit, at most
 	Audits      int      `json:"audits"`      // of each row

@@ -18,7 +18,7 @@ type texts map[string][2][]stat.Feature
 // texts reads the continuations of an arm.
 func (l *library) texts(arm string) (texts, error) {
 	all := texts{}
-	return all, l.lines("texts-"+arm+".jsonl.gz", func(line []byte) error {
+	return all, l.lines(textBank(arm), func(line []byte) error {
 		var c struct {
 			Prompt string   `json:"prompt"`
 			Texts  []string `json:"texts"`
