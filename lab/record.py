@@ -36,6 +36,7 @@ FOLLOWED_FROM = 0.02
 CUT = 0.005  # share of the likeliest token's probability below which a bank leaves a token out
 CONTEXT, BATCH = 4096, 1024
 TEXT_PROMPTS, TEXT_SAMPLES, TEXT_TOKENS = 150, 2, 32
+TEXT_BATCH = 15  # prompts at once
 
 # The lab's Gemma is a base model and SmolLM2 a very small one: both are deployed with a few examples of
 # what a short answer looks like. No example is an answer to a question of the audit.
@@ -352,22 +353,30 @@ def record_texts(name: str) -> None:
         if log.complete:
             return
         engine = load(arm)
-        for key, prompt in prompts.items():
-            if key in log.seen:
-                continue
-            rng = engine.np.random.default_rng(int.from_bytes(hashlib.sha256(f"{name} {key}".encode()).digest()[:8], "big"))
-            tokens = dialogue(arm, engine, prompt, shots=False)
-            rows = engine.next([tokens] * TEXT_SAMPLES)
-            texts, live = [b""] * TEXT_SAMPLES, list(range(TEXT_SAMPLES))
-            for step in range(TEXT_TOKENS):
-                drawn = {i: int(rng.choice(engine.size, p=p)) for i, p in zip(live, rows)}
-                live = [i for i in live if not engine.lib.llama_vocab_is_eog(engine.vocab, drawn[i])]
-                for i in live:
-                    texts[i] += engine.piece(drawn[i])
-                if not live:
-                    break
-                rows = engine.decode([(drawn[i], len(tokens) + step, i + 1, True) for i in live])
-            log.write(key, {"prompt": key, "texts": [t.decode(errors="replace") for t in texts]}, engine.done)
+        left = [key for key in prompts if key not in log.seen]
+        for at in range(0, len(left), TEXT_BATCH):
+            keys = [key for key in left[at : at + TEXT_BATCH] for _ in range(TEXT_SAMPLES)]
+            for i, text in enumerate(continuations(engine, name, keys, [dialogue(arm, engine, prompts[key], shots=False) for key in keys])):
+                if i % TEXT_SAMPLES == 0:
+                    texts = []
+                texts.append(text)
+                if len(texts) == TEXT_SAMPLES:
+                    log.write(keys[i], {"prompt": keys[i], "texts": texts}, engine.done)
+
+
+def continuations(engine: Engine, name: str, keys: list[str], prompts: list[list[int]]) -> list[str]:
+    """Samples of up to TEXT_TOKENS tokens after each prompt, all at once."""
+    rng = engine.np.random.default_rng(int.from_bytes(hashlib.sha256(f"{name} {keys[0]}".encode()).digest()[:8], "big"))
+    rows, texts, live = engine.next(prompts), [b""] * len(prompts), list(range(len(prompts)))
+    for step in range(TEXT_TOKENS):
+        drawn = {i: min(int(engine.np.searchsorted(p.cumsum(), rng.random())), engine.size - 1) for i, p in zip(live, rows)}
+        live = [i for i in live if not engine.lib.llama_vocab_is_eog(engine.vocab, drawn[i])]
+        for i in live:
+            texts[i] += engine.piece(drawn[i])
+        if not live or step == TEXT_TOKENS - 1:
+            break
+        rows = engine.decode([(drawn[i], len(prompts[i]) + step, i + 1, True) for i in live])
+    return [t.decode(errors="replace") for t in texts]
 
 
 def text_prompts() -> dict[str, str]:

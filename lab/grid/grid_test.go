@@ -73,6 +73,31 @@ func TestGrid(t *testing.T) {
 	}
 }
 
+// TestScenarios makes sure that every scenario can be run, before the run that counts.
+func TestScenarios(t *testing.T) {
+	l, s := open(t)
+	for _, sc := range append(s.Dev, s.Holdout...) {
+		d, err := deploy(l, s, &sc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := newPool(s, l.asked, d.cells(), d.variants...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(p.usable()); n < 8 {
+			t.Errorf("%s: only %d cells count", sc.Name, n)
+		}
+		ids := map[string]bool{}
+		for _, r := range d.rows() {
+			if ids[r.id] {
+				t.Errorf("%s: two rows are called %s", sc.Name, r.id)
+			}
+			ids[r.id] = true
+		}
+	}
+}
+
 // TestResume does again only what is not kept, and the same audits come out.
 func TestResume(t *testing.T) {
 	r := &run{dir: t.TempDir(), told: t.Logf}

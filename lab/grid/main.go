@@ -6,10 +6,11 @@
 //
 //	grid questions       print the questions, for record.py
 //	grid dev             a small run on the dev scenario, to develop with
-//	grid holdout         the run that counts: committed files only, once
+//	grid holdout         the run that counts: committed files only, once; writes holdout.md
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -86,7 +87,7 @@ func develop(ctx context.Context, s *settings, l *library) error {
 	}
 	key := sha256.Sum256(slices.Concat(program, []byte(s.sha256+l.hash)))
 	r := newRun(s, l, sha256.Sum256([]byte("dev")), "dev-"+hex.EncodeToString(key[:6]))
-	return r.print(ctx, s.Dev, fmt.Sprintf("Dev run: settings %.12s, not frozen.", s.sha256))
+	return r.print(ctx, os.Stdout, s.Dev, fmt.Sprintf("Dev run: settings %.12s, not frozen.", s.sha256))
 }
 
 // holdout runs the holdout scenarios, with seeds that follow from the commit of the
@@ -111,10 +112,11 @@ func holdout(ctx context.Context, s *settings, l *library) error {
 		return err
 	}
 	title := fmt.Sprintf("Holdout run %d of commit %.12s; settings %.12s, frozen by commit %.12s.", len(runs), this.Head, this.Settings, this.Frozen)
-	if err := r.print(ctx, s.Holdout, title); err != nil {
+	var printed bytes.Buffer
+	if err := r.print(ctx, io.MultiWriter(os.Stdout, &printed), s.Holdout, title); err != nil {
 		return err
 	}
-	return os.Remove(unfinished)
+	return errors.Join(os.WriteFile(filepath.Join(here, tableName), printed.Bytes(), 0o644), os.Remove(unfinished))
 }
 
 func newRun(s *settings, l *library, seed [32]byte, name string) *run {
@@ -124,7 +126,7 @@ func newRun(s *settings, l *library, seed [32]byte, name string) *run {
 }
 
 // print runs scenarios and the rows over HTTP and writes what they came to.
-func (r *run) print(ctx context.Context, scenarios []scenario, title string) error {
+func (r *run) print(ctx context.Context, w io.Writer, scenarios []scenario, title string) error {
 	started := time.Now()
 	var out []func(io.Writer)
 	for i := range scenarios {
@@ -142,10 +144,10 @@ func (r *run) print(ctx context.Context, scenarios []scenario, title string) err
 	if err != nil {
 		return err
 	}
-	fmt.Printf("# Grid\n\n%s Banks %.12s. Holdout runs so far: %d. This took %s.\n\n", title, r.library.hash, len(runs), time.Since(started).Round(time.Second))
+	fmt.Fprintf(w, "# Grid\n\n%s Banks %.12s. Holdout runs so far: %d. This took %s.\n\n", title, r.library.hash, len(runs), time.Since(started).Round(time.Second))
 	for _, print := range out {
-		print(os.Stdout)
+		print(w)
 	}
-	printWire(os.Stdout, wire)
+	printWire(w, wire)
 	return nil
 }

@@ -83,6 +83,7 @@ func readSettings(dir string) (*settings, error) {
 const (
 	settingsName = "settings.json"
 	runsName     = "holdout.jsonl"
+	tableName    = "holdout.md"
 )
 
 // holdoutRun is one line of holdout.jsonl, which every holdout run is appended to
@@ -116,8 +117,8 @@ func holdoutRuns(dir string) ([]holdoutRun, error) {
 }
 
 // freeze says which commit froze the settings, and refuses a tree with changes that
-// are not committed: they could be the tuning that a holdout forbids. The list of runs
-// itself may have grown.
+// are not committed: they could be the tuning that a holdout forbids. What runs
+// write themselves may have changed.
 func freeze(ctx context.Context, dir string, s *settings, banks string) (holdoutRun, error) {
 	git := func(arguments ...string) (string, error) {
 		c := exec.CommandContext(ctx, "git", arguments...)
@@ -128,7 +129,7 @@ func freeze(ctx context.Context, dir string, s *settings, banks string) (holdout
 		}
 		return strings.TrimSpace(string(out)), nil
 	}
-	changed, err := git("status", "--porcelain", "--", ":/", ":(exclude,top)lab/grid/"+runsName)
+	changed, err := git("status", "--porcelain", "--", ":/", ":(exclude,top)lab/grid/"+runsName, ":(exclude,top)lab/grid/"+tableName)
 	if err != nil {
 		return holdoutRun{}, err
 	}
