@@ -45,8 +45,9 @@
 //
 //	config     file to structs: strict, all errors at once
 //	app        New, Run, Stop: configuration into running parts
+//	demo       a story with simulated providers and all else real: a relay cheats and is found
 //
-// For tests only.
+// For tests, and upstreamtest for demo.
 //
 //	upstreamtest  a faithful provider that can be told to fail, a model with chosen properties, a relay that cheats
 package sallyport

@@ -47,7 +47,7 @@ func TestDataStored(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []any{record.Exchange{}, record.Try{}, record.Attempt{}, record.Count{}, record.Start{}, record.Admin{}, record.Card{}, record.Strangers{}, record.Head{}} {
+	for _, kind := range []any{record.Exchange{}, record.Try{}, record.Attempt{}, record.Count{}, record.Verdict{}, record.Start{}, record.Admin{}, record.Card{}, record.Strangers{}, record.Head{}} {
 		for field := range reflect.TypeOf(kind).Fields() {
 			named(reflect.TypeOf(kind).String()+"."+field.Name, field.Tag.Get("json"))
 		}

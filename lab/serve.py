@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=4, help="requests answered at once")
     parser.add_argument("--context", type=int, default=2048, help="tokens per slot")
     parser.add_argument("--temperature", type=float, default=0.8, help="for requests that name none")
+    parser.add_argument("--kv-cache", choices=["f16", "q8_0"], default="f16", help="precision of the key-value cache; q8_0 makes another honest deployment")
     args = parser.parse_args()
 
     # Blocked before the server starts its threads, so that only sigwait below receives them.
@@ -40,6 +41,8 @@ def main() -> None:
     params.cpuparams.n_threads = os.cpu_count() or 2
     params.sampling.temp = args.temperature
     params.cache_ram_mib = 0
+    if args.kv_cache == "q8_0":
+        params.cache_type_k = params.cache_type_v = llama.ggml_type.GGML_TYPE_Q8_0
     params.embedding = True
     params.pooling_type = llama.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.offline = True

@@ -18,6 +18,8 @@ import (
 
 	"sallyport/internal/app"
 	"sallyport/internal/config"
+	"sallyport/internal/exam"
+	"sallyport/internal/label"
 	"sallyport/internal/llm"
 	"sallyport/internal/price"
 	"sallyport/internal/probe"
@@ -31,6 +33,7 @@ import (
 // endpointFlags say which endpoint is meant and how it is reached.
 type endpointFlags struct {
 	url      string
+	upstream string
 	kind     string
 	model    string
 	key      string
@@ -44,6 +47,7 @@ type endpointFlags struct {
 func (e *endpointFlags) add(c *cobra.Command) {
 	p := c.Flags()
 	p.StringVar(&e.model, "model", "", "model to ask for (required)")
+	p.StringVar(&e.upstream, "upstream", "", "an upstream of the configuration, in the place of an address")
 	p.StringVar(&e.kind, "kind", "", "API that it speaks: openai, anthropic or gemini (default: told by the address, else openai)")
 	p.StringVar(&e.key, "key", "", "credential: env:NAME, file:PATH, or - for standard input")
 	p.StringVar(&e.ca, "ca", "", "file of PEM roots that replace the system's")
@@ -54,8 +58,57 @@ func (e *endpointFlags) add(c *cobra.Command) {
 	_ = c.MarkFlagRequired("model")
 }
 
+// take takes the address that was given, if one was: either that or an upstream.
+func (e *endpointFlags) take(args []string) error {
+	switch {
+	case len(args) == 1 && e.upstream == "":
+		e.url = args[0]
+	case len(args) == 1:
+		return &exitError{exitUsage, "write either an address or --upstream, not both"}
+	case e.upstream == "":
+		return &exitError{exitUsage, "write the address of the endpoint, or --upstream and a name of the configuration"}
+	case e.key != "" || e.kind != "" || e.ca != "":
+		return &exitError{exitUsage, "--key, --kind and --ca belong to an address; an upstream has its own"}
+	}
+	return nil
+}
+
+// named is the endpoint that an address, or the name of an upstream, means, with a
+// model behind a comma if it is another one.
+func (e *endpointFlags) named(cmd *cobra.Command, f *flags, text string) (*probe.Endpoint, error) {
+	other := *e
+	place, model, named := strings.Cut(text, ",")
+	if named {
+		other.model = model
+	}
+	other.url, other.upstream = place, ""
+	if !strings.Contains(place, "://") {
+		other.url, other.upstream = "", place
+	}
+	return other.endpoint(cmd, f)
+}
+
+// configured is the upstream of the configuration that the flags name.
+func (f *flags) configured(cmd *cobra.Command, e *endpointFlags) (*probe.Endpoint, error) {
+	c := config.FromEnvironment(os.LookupEnv)
+	if f.config != "" {
+		var err error
+		if c, err = config.Load(f.config); err != nil {
+			return nil, err
+		}
+	}
+	u, err := app.Configured(cmd.Context(), c, e.upstream)
+	if err != nil {
+		return nil, &exitError{exitUsage, err.Error()}
+	}
+	return probe.NewEndpoint(probe.EndpointConfig{Configured: u, Model: e.model, Timeout: e.timeout})
+}
+
 // endpoint is the endpoint that the flags name.
-func (e *endpointFlags) endpoint(cmd *cobra.Command) (*probe.Endpoint, error) {
+func (e *endpointFlags) endpoint(cmd *cobra.Command, f *flags) (*probe.Endpoint, error) {
+	if e.upstream != "" {
+		return f.configured(cmd, e)
+	}
 	key, err := credential(cmd.InOrStdin(), e.key)
 	if err != nil {
 		return nil, &exitError{exitUsage, "--key: " + err.Error()}
@@ -162,15 +215,18 @@ type auditFlags struct {
 	profile   string
 	reference string
 	tolerance float64
+	quality   string
+	trusted   string
+	trustKey  string
+	why       string
 	html      string
 	bundle    string
-	quiet     bool
 }
 
 func auditCommand(f *flags) *cobra.Command {
 	var a auditFlags
 	c := &cobra.Command{
-		Use:   "audit URL --model M",
+		Use:   "audit [URL] --model M",
 		Short: "Ask an endpoint questions that show what it serves",
 		Long: `Asks an endpoint questions and says what the answers are evidence for, with its error rate.
 It needs no gateway: an address and a key will do. With a reference of the model (see:
@@ -178,9 +234,11 @@ sallyport reference) it also compares how answers are distributed; without one, 
 not tested. Exit code 3 is a finding, 5 an endpoint that cannot be reached.
 
 Audit only endpoints that you are entitled to test.`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a.url = args[0]
+			if err := a.take(args); err != nil {
+				return err
+			}
 			return f.audit(cmd, &a)
 		},
 	}
@@ -188,10 +246,14 @@ Audit only endpoints that you are entitled to test.`,
 	p := c.Flags()
 	p.StringVar(&a.profile, "profile", "quick", "quick: under a minute; vet: before an endpoint is used")
 	p.StringVar(&a.reference, "reference", "", "name, id or file of the reference (default: the newest of the model); none for no reference")
+	p.StringVar(&a.trusted, "trusted", "", "a live reference that is asked as well: URL or upstream, or either with ,MODEL")
+	p.StringVar(&a.trustKey, "trusted-key", "", "its credential, of an address: env:NAME or file:PATH")
+	p.StringVar(&a.why, "reason", "", "why the live reference is trusted, where it is not the vendor's own address or a trusted upstream")
 	p.Float64Var(&a.tolerance, "tolerance", 0, "distance from the reference that is not held against the endpoint, in total variation")
+	p.StringVar(&a.quality, "quality", "", "file of published questions as JSON lines (question, answer, licence, source, and choices and family if any): shown, without weight")
 	p.StringVar(&a.html, "html", "", "write the report as a page to this file")
 	p.StringVar(&a.bundle, "bundle", "", "write the sealed record to this file (default audit-TIME.bundle)")
-	c.AddCommand(auditVerify(f), auditCompare(f), auditShow(f))
+	c.AddCommand(auditVerify(f), auditCompare(f), auditShow(f), auditRegister(f), auditList(f), auditOverride(f), auditRelease(f))
 	return c
 }
 
@@ -207,7 +269,7 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	if a.parallel < 1 || a.parallel > 64 {
 		return &exitError{exitUsage, "--parallel is a number from 1 to 64"}
 	}
-	end, err := a.endpoint(cmd)
+	end, err := a.endpoint(cmd, f)
 	if err != nil {
 		return err
 	}
@@ -226,10 +288,24 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	}
 	cfg := probe.Config{
 		Program: version(), Subject: end, Reference: ref, Profile: profile, Tolerance: a.tolerance, Parallel: a.parallel,
-		Cap: limit, Price: prices, Beacon: ownBeacon,
+		Cap: limit, Price: prices, Beacon: ownBeacon, Detectable: true,
+	}
+	if cfg.Quality, err = a.published(); err != nil {
+		return err
+	}
+	live, err := a.live(cmd, f)
+	if err != nil {
+		return err
+	}
+	if live != nil {
+		defer live.Close()
+		cfg.Trusted, cfg.Why = live, a.why
 	}
 	if _, err := rand.Read(cfg.ItemKey[:]); err != nil {
 		return fmt.Errorf("draw a key: %w", err)
+	}
+	if cfg.Library, err = library(shelf); err != nil {
+		return err
 	}
 	bar := newProgressBar(cmd)
 	cfg.Progress = bar.show
@@ -246,6 +322,41 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 		return err
 	}
 	return auditExit(r, auditErr)
+}
+
+// live is the live reference that was named; nil when none was.
+func (a *auditFlags) live(cmd *cobra.Command, f *flags) (*probe.Endpoint, error) {
+	if a.trusted == "" {
+		return nil, nil
+	}
+	e := a.endpointFlags
+	e.key, e.kind = a.trustKey, ""
+	end, err := e.named(cmd, f, a.trusted)
+	if err != nil {
+		return nil, err
+	}
+	if end.Class() == label.Any && !end.Facts().Official && a.why == "" {
+		end.Close()
+		return nil, &exitError{exitUsage, "why is " + visible(end.Facts().Host) + " trusted? Say it with --reason; the report will show it"}
+	}
+	return end, nil
+}
+
+// published reads the published questions that were given.
+func (a *auditFlags) published() ([]exam.PublicItem, error) {
+	if a.quality == "" {
+		return nil, nil
+	}
+	file, err := os.Open(a.quality)
+	if err != nil {
+		return nil, &exitError{exitUsage, "--quality: " + err.Error()}
+	}
+	defer file.Close()
+	items, err := exam.Import(file, exam.Limits{Items: probe.MaxQuality})
+	if err != nil {
+		return nil, &exitError{exitUsage, "--quality: " + err.Error()}
+	}
+	return items, nil
 }
 
 // auditExit is the exit code of an audit.
@@ -364,6 +475,21 @@ func pickReference(shelf *reference.Shelf, name, model string) (*reference.Opene
 		return nil, &exitError{exitUsage, fmt.Sprintf("the reference %q is of the model %q, not of %q", ref.Name, ref.Model, model)}
 	}
 	return ref, nil
+}
+
+// library are the references that can be read, of whatever model.
+func library(shelf *reference.Shelf) ([]*reference.Opened, error) {
+	files, err := shelf.List()
+	if err != nil {
+		return nil, err
+	}
+	var all []*reference.Opened
+	for _, f := range files {
+		if f.Opened != nil {
+			all = append(all, f.Opened)
+		}
+	}
+	return all, nil
 }
 
 // ownBeacon draws the randomness of an audit from this machine.

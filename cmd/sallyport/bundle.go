@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -50,30 +51,86 @@ func auditVerify(f *flags) *cobra.Command {
 	var signer string
 	c := &cobra.Command{
 		Use: "verify BUNDLE", Short: "Do an audit again from its record, offline, and compare the conclusions", Args: cobra.ExactArgs(1),
+		Long: `Does an audit again from its record, offline, and compares the conclusions. The bundles that a
+watch leaves in the data folder, watch/HASH.bundle, are learnt again from their observations in
+the same way.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			record, sealed, err := openBundle(args[0])
+			file, err := os.ReadFile(args[0])
 			if err != nil {
-				return err
+				return fmt.Errorf("open the bundle: %w", err)
 			}
-			if signer != "" && sealed.Signer != signer {
-				return &exitError{exitFinding, fmt.Sprintf("the bundle is signed by %q and not by the key that was named", sealed.Signer)}
+			if evidence.KindOf(file) == probe.WatchKind {
+				return f.verifyWatch(cmd, args[0], file, signer)
 			}
-			if _, err := record.Verify(cmd.Context()); err != nil {
-				return broken(err)
-			}
-			v := proof{args[0], sealed.SHA256, sealed.Signer, len(record.Exchanges), record.Report.Headline, true}
-			return f.output(cmd).value(v, func() {
-				w := cmd.OutOrStdout()
-				fmt.Fprintf(w, "bundle     %s\nsha256     %s\nsigned by  %s\nexchanges  %d\nheadline   %s\n", visible(v.Bundle), v.SHA256, orNobody(v.Signer), v.Exchanges, v.Headline)
-				fmt.Fprintln(w, "The file is whole; every question follows from the plan and the beacon, and every conclusion from the answers.")
-				if w := record.Beacon.Weak; w != "" {
-					fmt.Fprintln(cmd.OutOrStdout(), "What this cannot show:", visible(w)+".")
-				}
-			})
+			return f.verifyAudit(cmd, args[0], signer)
 		},
 	}
 	c.Flags().StringVar(&signer, "signer", "", "key that must have signed it")
 	return c
+}
+
+// verifyAudit does an audit again.
+func (f *flags) verifyAudit(cmd *cobra.Command, path, signer string) error {
+	record, sealed, err := openBundle(path)
+	if err != nil {
+		return err
+	}
+	if err := signedBy(sealed, signer); err != nil {
+		return err
+	}
+	if _, err := record.Verify(cmd.Context()); err != nil {
+		return broken(err)
+	}
+	v := proof{path, sealed.SHA256, sealed.Signer, len(record.Exchanges), record.Report.Headline, true}
+	return f.output(cmd).value(v, func() {
+		w := cmd.OutOrStdout()
+		fmt.Fprintf(w, "bundle     %s\nsha256     %s\nsigned by  %s\nexchanges  %d\nheadline   %s\n", visible(v.Bundle), v.SHA256, orNobody(v.Signer), v.Exchanges, v.Headline)
+		fmt.Fprintln(w, "The file is whole; every question follows from the plan and the beacon, and every conclusion from the answers.")
+		if weak := record.Beacon.Weak; weak != "" {
+			fmt.Fprintln(w, "What this cannot show:", visible(weak)+".")
+		}
+	})
+}
+
+// watchProof is what the verification of a watch's bundle tells.
+type watchProof struct {
+	Bundle   string        `json:"bundle"`
+	SHA256   string        `json:"sha256"`
+	Signer   string        `json:"signer,omitempty"`
+	Upstream string        `json:"upstream"`
+	Model    string        `json:"model"`
+	Null     verdict.Null  `json:"null"`
+	Level    verdict.Level `json:"level"`
+	Pairs    int           `json:"pairs"`
+	Wording  string        `json:"wording"`
+	Holds    bool          `json:"holds"`
+}
+
+// verifyWatch learns again from a watch's observations.
+func (f *flags) verifyWatch(cmd *cobra.Command, path string, file []byte, signer string) error {
+	st, sealed, err := probe.VerifyWatch(bytes.NewReader(file))
+	if err != nil {
+		return broken(err)
+	}
+	if err := signedBy(sealed, signer); err != nil {
+		return err
+	}
+	v := watchProof{path, sealed.SHA256, sealed.Signer, st.Stream.Upstream, st.Stream.Model, st.Null, st.Level, st.Pairs, st.Wording(), true}
+	return f.output(cmd).value(v, func() {
+		w := cmd.OutOrStdout()
+		fmt.Fprintf(w, "bundle     %s\nsha256     %s\nsigned by  %s\nupstream   %s\nmodel      %s\npairs      %d\nlevel      %s\n", visible(v.Bundle), v.SHA256, orNobody(v.Signer), visible(v.Upstream), visible(v.Model), v.Pairs, v.Level)
+		fmt.Fprintln(w, visible(v.Wording)+".")
+		fmt.Fprintln(w, "The file is whole, and its conclusion follows from its observations.")
+		fmt.Fprintln(w, "What this cannot show: that the observations are of what was answered; the gateway keeps features of answers and no text.")
+	})
+}
+
+// signedBy checks that the key that was named signed it.
+func signedBy(sealed *evidence.Sealed, signer string) error {
+	if signer != "" && sealed.Signer != signer {
+		return &exitError{exitFinding, fmt.Sprintf("the bundle is signed by %q and not by the key that was named", sealed.Signer)}
+	}
+	return nil
 }
 
 func orNobody(signer string) string {

@@ -93,7 +93,7 @@ func newRoot() *cobra.Command {
 	p.BoolVar(&f.json, "json", false, "print JSON, one document a line")
 	root.AddCommand(
 		serveCommand(f), chatCommand(f), keysCommand(f), adminCommand(f), secretCommand(f), usageCommand(f), logsCommand(f), logCommand(f),
-		modelsCommand(f), upstreamsCommand(f), auditCommand(f), referenceCommand(f), policyCommand(f), configCommand(f), doctorCommand(f), versionCommand(f),
+		modelsCommand(f), upstreamsCommand(f), auditCommand(f), referenceCommand(f), demoCommand(f), policyCommand(f), configCommand(f), doctorCommand(f), versionCommand(f),
 	)
 	usageErrors(root)
 	return root

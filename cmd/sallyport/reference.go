@@ -37,22 +37,27 @@ type recordFlags struct {
 	lifetime time.Duration
 	train    int
 	bank     int
+	items    int
+	tools    bool
+	texts    int
 	public   bool
 }
 
 func referenceRecord(f *flags) *cobra.Command {
 	var r recordFlags
 	c := &cobra.Command{
-		Use:   "record URL --model M",
+		Use:   "record [URL] --model M",
 		Short: "Record a reference from an endpoint that you trust",
 		Long: `Asks a trusted endpoint the questions of audits many times and keeps the answers, sealed and signed.
 A reference is as good as its source: the vendor's own address, or weights that you run. Give
 further honest deployments of the same model with --variant, such as another engine or region:
 without one, nothing is known of how far honest deployments differ, and no audit can say that an
 endpoint differs by more.`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r.url = args[0]
+			if err := r.take(args); err != nil {
+				return err
+			}
 			return f.record(cmd, &r)
 		},
 	}
@@ -62,10 +67,13 @@ endpoint differs by more.`,
 	p.StringVar(&r.claims, "claims", "", "name under which audited endpoints serve the model (default: the model)")
 	p.StringVar(&r.class, "class", "any", "how far the source is trusted: local, in-region, vetted or any")
 	p.StringVar(&r.reason, "reason", "", "why the source is trusted; needed where the class is any")
-	p.StringArrayVar(&r.variants, "variant", nil, "another honest deployment: URL, or URL,MODEL; may be repeated")
+	p.StringArrayVar(&r.variants, "variant", nil, "another honest deployment: URL or the name of an upstream, or either with ,MODEL; may be repeated")
 	p.DurationVar(&r.lifetime, "valid", 30*24*time.Hour, "how long the reference holds")
 	p.IntVar(&r.train, "train", 60, "answers to each question that alphabets are made from")
 	p.IntVar(&r.bank, "bank", 240, "answers to each question that audits draw from")
+	p.IntVar(&r.items, "items", 1000, "generated questions that its accuracy is measured by, besides those that choose them; 0 leaves them out")
+	p.BoolVar(&r.tools, "tools", false, "record also which of several like tools the model calls")
+	p.IntVar(&r.texts, "texts", 0, "continuations of each of some texts to record; 10 do, 0 leaves them out")
 	p.BoolVar(&r.public, "public", false, "the reference will be published, so it weighs nothing in verdicts")
 	return c
 }
@@ -89,10 +97,10 @@ func (f *flags) record(cmd *cobra.Command, r *recordFlags) error {
 	if err := reference.CheckName(r.name); err != nil {
 		return &exitError{exitUsage, err.Error()}
 	}
-	if r.train < 20 || r.train > 10_000 || r.bank < 16 || r.bank > 100_000 || r.lifetime < time.Hour || r.lifetime > 366*24*time.Hour {
-		return &exitError{exitUsage, "--train is 20 to 10000, --bank 16 to 100000, and --valid an hour to a year"}
+	if r.train < 20 || r.train > 10_000 || r.bank < 16 || r.bank > 100_000 || r.items < 0 || r.items > 100_000 || r.texts < 0 || r.texts == 1 || r.texts > 1000 || r.lifetime < time.Hour || r.lifetime > 366*24*time.Hour {
+		return &exitError{exitUsage, "--train is 20 to 10000, --bank 16 to 100000, --items at most 100000, --texts 0 or 2 to 1000, and --valid an hour to a year"}
 	}
-	e, close, err := r.enrolment(cmd)
+	e, close, err := r.enrolment(cmd, f)
 	if err != nil {
 		return err
 	}
@@ -110,11 +118,11 @@ func (f *flags) record(cmd *cobra.Command, r *recordFlags) error {
 	if err := shelf.Save(opened); err != nil {
 		return err
 	}
-	return f.output(cmd).value(describe(opened, ""), func() { tellReference(cmd, describe(opened, "")) })
+	return f.output(cmd).value(describe(opened), func() { tellReference(cmd, describe(opened)) })
 }
 
 // enrolment prepares the sources.
-func (r *recordFlags) enrolment(cmd *cobra.Command) (*probe.Enrolment, func(), error) {
+func (r *recordFlags) enrolment(cmd *cobra.Command, f *flags) (*probe.Enrolment, func(), error) {
 	class, err := label.ParseClass(r.class)
 	if err != nil {
 		return nil, nil, &exitError{exitUsage, "--class is local, in-region, vetted or any"}
@@ -125,25 +133,24 @@ func (r *recordFlags) enrolment(cmd *cobra.Command) (*probe.Enrolment, func(), e
 			end.Close()
 		}
 	}
-	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Parallel: r.parallel, Progress: recordProgress(cmd)}
+	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Items: r.items, Tools: r.tools, Texts: r.texts, Parallel: r.parallel, Progress: recordProgress(cmd)}
 	if _, err := rand.Read(e.Seed[:]); err != nil {
 		return nil, nil, fmt.Errorf("draw a seed: %w", err)
 	}
-	for i, source := range append([]string{r.url + "," + r.model}, r.variants...) {
-		flags := r.endpointFlags
-		url, model, named := strings.Cut(source, ",")
-		flags.url = url
-		if named {
-			flags.model = model
-		}
-		end, err := flags.endpoint(cmd)
+	first := r.url + "," + r.model
+	if r.upstream != "" {
+		first = r.upstream + "," + r.model
+	}
+	for i, source := range append([]string{first}, r.variants...) {
+		end, err := r.named(cmd, f, source)
 		if err != nil {
 			closeAll()
 			return nil, nil, err
 		}
 		ends = append(ends, end)
 		facts := end.Facts()
-		if class == label.Any && !facts.Official && r.reason == "" {
+		trusted := max(class, end.Class())
+		if trusted == label.Any && !facts.Official && r.reason == "" {
 			closeAll()
 			return nil, nil, &exitError{exitUsage, "why is " + visible(facts.Host) + " trusted? Say it with --reason; every verdict will show it. Or give its --class"}
 		}
@@ -152,7 +159,7 @@ func (r *recordFlags) enrolment(cmd *cobra.Command) (*probe.Enrolment, func(), e
 			name = fmt.Sprintf("%s (%d)", facts.Host, i+1)
 		}
 		e.Variants = append(e.Variants, probe.Source{Subject: end, Variant: reference.Variant{
-			Name: name, Host: facts.Host, Kind: facts.Kind, Class: class.String(), Official: facts.Official, CertKey: end.CertKey(), Reason: r.reason,
+			Name: name, Host: facts.Host, Kind: facts.Kind, Class: trusted.String(), Official: facts.Official, Reason: r.reason,
 		}})
 	}
 	of, limit, err := r.price(e.Variants[0].Kind)
@@ -200,6 +207,9 @@ type described struct {
 	Class    string    `json:"class"`
 	Variants int       `json:"variants"`
 	Cells    int       `json:"cells"`
+	Solved   int       `json:"solved,omitempty"` // of so many generated items
+	Items    int       `json:"items,omitempty"`
+	Notes    []string  `json:"notes,omitempty"`
 	Recorded time.Time `json:"recorded"`
 	Expires  time.Time `json:"expires"`
 	Protocol string    `json:"protocol"`
@@ -210,10 +220,10 @@ type described struct {
 	State    string    `json:"state"`
 }
 
-func describe(o *reference.Opened, trouble string) described {
+func describe(o *reference.Opened) described {
 	d := described{
 		Name: o.Name, ID: o.ID, Model: o.Model, Host: o.Variants[0].Host, Class: o.Variants[0].Class, Variants: len(o.Variants),
-		Recorded: o.Recorded, Expires: o.Expires, Protocol: o.Protocol.Hash(), Signer: o.Signer, Imported: o.Imported, Public: o.Public, Reason: o.Variants[0].Reason,
+		Recorded: o.Recorded, Expires: o.Expires, Protocol: o.Protocol.Hash(), Signer: o.Signer, Imported: o.Imported, Public: o.Public, Reason: o.Variants[0].Reason, Notes: o.Notes,
 		State: "holds",
 	}
 	for _, c := range o.Words {
@@ -221,18 +231,25 @@ func describe(o *reference.Opened, trouble string) described {
 			d.Cells++
 		}
 	}
+	if o.Accuracy != nil {
+		d.Solved, d.Items = o.Accuracy.Total(0)
+	}
 	if stale := o.Stale(time.Now()); stale != "" {
 		d.State = "expired"
-	}
-	if trouble != "" {
-		d.State = trouble
 	}
 	return d
 }
 
 func tellReference(cmd *cobra.Command, d described) {
-	fmt.Fprintf(cmd.OutOrStdout(), "name      %s\nid        %s\nmodel     %s\nsource    %s (%s)\nvariants  %d\ncells     %d of %d useful\nrecorded  %s\nexpires   %s\nprotocol  %s\nsigner    %s\nstate     %s\n",
-		visible(d.Name), d.ID, visible(d.Model), visible(d.Host), d.Class, d.Variants, d.Cells, len(probe.WordCells()), stamp(d.Recorded), stamp(d.Expires), d.Protocol, orNobody(d.Signer), d.State)
+	items := "none"
+	if d.Items > 0 {
+		items = fmt.Sprintf("%d of %d solved", d.Solved, d.Items)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "name      %s\nid        %s\nmodel     %s\nsource    %s (%s)\nvariants  %d\ncells     %d of %d useful\nitems     %s\nrecorded  %s\nexpires   %s\nprotocol  %s\nsigner    %s\nstate     %s\n",
+		visible(d.Name), d.ID, visible(d.Model), visible(d.Host), d.Class, d.Variants, d.Cells, len(probe.WordCells()), items, stamp(d.Recorded), stamp(d.Expires), d.Protocol, orNobody(d.Signer), d.State)
+	for _, note := range d.Notes {
+		fmt.Fprintf(cmd.OutOrStdout(), "note      %s\n", visible(note))
+	}
 }
 
 func referenceList(f *flags) *cobra.Command {
@@ -253,7 +270,7 @@ func referenceList(f *flags) *cobra.Command {
 					all = append(all, described{Name: file.Path, State: "broken: " + file.Err.Error()})
 					continue
 				}
-				all = append(all, describe(file.Opened, ""))
+				all = append(all, describe(file.Opened))
 			}
 			o := f.output(cmd)
 			return lines(o, all, func() {
@@ -288,7 +305,7 @@ func referenceVerify(f *flags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d := describe(o, "")
+			d := describe(o)
 			if err := f.output(cmd).value(d, func() { tellReference(cmd, d) }); err != nil {
 				return err
 			}
@@ -312,7 +329,7 @@ func referenceExport(f *flags) *cobra.Command {
 			if err := os.WriteFile(out, o.File, 0o600); err != nil {
 				return fmt.Errorf("export the reference: %w", err)
 			}
-			d := describe(o, "")
+			d := describe(o)
 			return f.output(cmd).value(d, func() { tellReference(cmd, d) })
 		},
 	}
@@ -339,7 +356,7 @@ A reference from elsewhere raises at most a warning; it never takes an endpoint 
 			if err := shelf.Import(o, signer); err != nil {
 				return &exitError{exitFinding, err.Error()}
 			}
-			d := describe(o, "")
+			d := describe(o)
 			return f.output(cmd).value(d, func() { tellReference(cmd, d) })
 		},
 	}
@@ -347,4 +364,3 @@ A reference from elsewhere raises at most a warning; it never takes an endpoint 
 	_ = c.MarkFlagRequired("signer")
 	return c
 }
-

@@ -368,8 +368,8 @@ func verified(ctx context.Context, f *flags, against []byte) (auditlog.Report, e
 }
 
 func tellReport(o output, r auditlog.Report) {
-	fmt.Fprintf(o.out, "log        %s\nvkey       %s\nchecked    %d leaves, %d hashes, %d ledger rows, %d counts, %d checkpoints, %d remembered heads, %d price cards, %d sums\n",
-		visible(r.Origin), visible(r.VerifierKey), r.Leaves, r.Hashes, r.Entries, r.Counts, r.Checkpoints, r.Remembered, r.Cards, r.Rollups)
+	fmt.Fprintf(o.out, "log        %s\nvkey       %s\nchecked    %d leaves, %d hashes, %d ledger rows, %d counts, %d verdicts, %d checkpoints, %d remembered heads, %d price cards, %d sums\n",
+		visible(r.Origin), visible(r.VerifierKey), r.Leaves, r.Hashes, r.Entries, r.Counts, r.Verdicts, r.Checkpoints, r.Remembered, r.Cards, r.Rollups)
 	fmt.Fprintf(o.out, "trust      %s\n", r.Trust)
 	if len(r.Findings) == 0 {
 		fmt.Fprintln(o.out, "result     no finding")

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -21,7 +23,15 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"sallyport/internal/app"
+	"sallyport/internal/gateway"
+	"sallyport/internal/journal"
+	"sallyport/internal/llm"
+	"sallyport/internal/probe"
+	"sallyport/internal/record"
+	"sallyport/internal/stat"
+	vocabulary "sallyport/internal/tokens"
 	"sallyport/internal/upstreamtest"
+	"sallyport/internal/verdict"
 )
 
 func TestMain(m *testing.M) {
@@ -30,7 +40,8 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/*.txt: every verb, with a running gateway and without
 // one. UPSTREAM is the base URL of a provider whose
-// model calls itself something that would steer a terminal; DOWN one of nobody.
+// model calls itself something that would steer a terminal; ORACLE one whose model
+// can be audited; DOWN one of nobody.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -40,14 +51,20 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Defer(func() { _ = s.Close() })
+			o, err := upstreamtest.Start(upstreamtest.Config{Oracle: &upstreamtest.Oracle{Tokens: vocabulary.Of("gpt-4o")}})
+			if err != nil {
+				return err
+			}
+			e.Defer(func() { _ = o.Close() })
 			e.Setenv("GORACE", "atexit_sleep_ms=10") // else each command takes a second longer with -race
 			e.Setenv("UPSTREAM", s.BaseURL())
+			e.Setenv("ORACLE", o.BaseURL())
 			e.Setenv("DOWN", "http://127.0.0.1:1/v1")
 			e.Setenv("LONG", strings.Repeat("d", 150))
 			return expandConfigs(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "ready": ready, "jsonlines": jsonLines, "tamper": tamper, "field": field, "checkpoint": checkpoint, "holds": holds, "private": private, "aligned": aligned, "printable": printable,
+			"exits": exits, "ready": ready, "jsonlines": jsonLines, "tamper": tamper, "judge": judge, "watched": watched, "flip": flip, "field": field, "checkpoint": checkpoint, "holds": holds, "private": private, "aligned": aligned, "printable": printable,
 		},
 	})
 }
@@ -187,6 +204,57 @@ func tamper(ts *testscript.TestScript, _ bool, args []string) {
 	if n, err := r.RowsAffected(); err != nil || n != 1 {
 		ts.Fatalf("%d rows were changed, %v", n, err)
 	}
+}
+
+// judge records a verdict in the journal of a data folder that no process has open,
+// as if the process had died before the database got it: judge data UPSTREAM MODEL ACT.
+func judge(ts *testscript.TestScript, _ bool, args []string) {
+	j, err := journal.Open(journal.Config{Dir: filepath.Join(ts.MkAbs(args[0]), "journal")})
+	ts.Check(err)
+	v := record.Verdict{
+		TS: time.Now().UnixMicro(), ID: gateway.NewRecordID(), Upstream: args[1], Target: args[2], Null: "honest", Label: "identity check failed", Level: "quarantine",
+		Act: record.Act(args[3]), EMilli: 3100, N: 400, Actor: "watch", Salt: gateway.NewSalt(),
+	}
+	_, err = j.Append(v.Append(nil))
+	ts.Check(errors.Join(err, j.Close()))
+}
+
+// watched leaves in a file what a watch seals when an upstream's answers are others than
+// those of two trusted deployments: watched FILE.
+func watched(ts *testscript.TestScript, _ bool, args []string) {
+	dir, sum := ts.MkAbs("watch"), ""
+	w, err := probe.OpenWatch(probe.WatchConfig{
+		Dir: dir, Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), Logger: slog.New(slog.DiscardHandler),
+		Streams: []probe.Stream{{Upstream: "relay\u202e", Model: "m", References: []string{"a", "b"}, Monthly: 10}},
+		Concluded: func(s probe.Standing, bundle string) {
+			if s.Level == verdict.LevelQuarantine {
+				sum = bundle
+			}
+		},
+	})
+	ts.Check(err)
+	say := func(text string) []stat.Feature {
+		return probe.Features(&probe.Said{Text: text, Finish: llm.FinishStop})
+	}
+	for range 500 {
+		if sum == "" {
+			w.Observe("relay\u202e", "m", &probe.Observed{
+				At: 1, Strata: probe.StrataOf(100, false, time.UnixMicro(1)), Suspect: say("Certainly! I am happy to delve into it."),
+				Trusted: [][]stat.Feature{say("The answer is a question of time."), say("The answer is a question of time and place.")},
+			})
+		}
+	}
+	ts.Check(w.Close())
+	ts.Check(os.Rename(filepath.Join(dir, sum+".bundle"), ts.MkAbs(args[0])))
+}
+
+// flip changes a byte in the middle of a file: flip FILE.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	b, err := os.ReadFile(path)
+	ts.Check(err)
+	b[len(b)/2] ^= 1
+	ts.Check(os.WriteFile(path, b, 0o600))
 }
 
 // private checks that a file may be read by its owner only.

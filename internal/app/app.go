@@ -30,6 +30,7 @@ import (
 	"sallyport/internal/journal"
 	"sallyport/internal/keep"
 	"sallyport/internal/ledger"
+	"sallyport/internal/probe"
 	"sallyport/internal/projector"
 	"sallyport/internal/record"
 	"sallyport/internal/store"
@@ -104,11 +105,13 @@ type App struct {
 	parts     atomic.Pointer[parts]
 	gateway   *gateway.Gateway
 	console   *console.Console
+	watch     *probe.Watch // nil where nothing is watched
 	registry  *prometheus.Registry
 
 	// DataAddr and AdminAddr are where the listeners are bound; nil with SocketOnly.
 	DataAddr, AdminAddr net.Addr
 
+	rulings   rulings
 	reloading sync.Mutex
 	drain     time.Duration // how long Stop waits for exchanges
 	stops     []stop
@@ -186,12 +189,19 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	if err := gateway.PrepareSpool(spool); err != nil {
 		return a, err
 	}
-	a.gateway = gateway.New(gateway.Config{
+	if err := a.openWatch(); err != nil {
+		return a, err
+	}
+	cfg := gateway.Config{
 		Auth: a.auth, Journal: a.journal, Ledger: a.ledger, Keep: a.keep,
 		Dialects: map[upstream.Kind]wire.Dialect{upstream.OpenAI: openai.Dialect{}, upstream.Anthropic: anthropic.Dialect{}, upstream.Gemini: gemini.Dialect{}},
 		Formats:  []wire.Format{openai.Chat(), openai.Responses(), openai.Compact(), anthropic.Format(), gemini.Format(), bedrock.Format()},
 		Logger:   a.log, Registerer: a.registry, Instance: instance, Spool: spool, TrustProxy: a.config.BehindProxy, SkipHashes: a.skipHashes(),
-	}, p.snapshot)
+	}
+	if a.watch != nil {
+		cfg.Paired, cfg.MayCompare = a.paired, a.mayCompare
+	}
+	a.gateway = gateway.New(cfg, a.ruled(p.snapshot))
 	a.console = a.newConsole()
 	if a.skipHashes() {
 		a.log.Error("bodies are not committed to: SALLYPORT_BENCH_NO_HASH is set, which is for benchmarks", "alert", true)
@@ -206,6 +216,8 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.task("model lists", a.refreshCatalogs)
 	a.task("kept documents", a.keep.Run)
 	a.task("token counter", a.gateway.CountTokens)
+	a.task("comparison with references", a.gateway.Compare)
+	a.task("verdicts", a.followVerdicts)
 	return a, a.listen(ctx)
 }
 
@@ -325,6 +337,9 @@ func (a *App) openJournal(ctx context.Context) (notes []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.openVerdicts(ctx, recovery.Verdicts); err != nil {
+		return nil, err
+	}
 	if a.journal.ID() != id { // a new journal; whoever has the former one may go on with it
 		a.claim.Release()
 		if _, err := a.takeClaim(ctx); err != nil {
@@ -355,6 +370,14 @@ func (a *App) leaveJournal(ctx context.Context) error {
 
 // buildParts builds the data plane's parts from the configuration as it is now.
 func (a *App) buildParts(ctx context.Context, former *parts) (*parts, error) {
+	p, err := a.partsOf(ctx, former)
+	if err == nil {
+		p.snapshot.Watches = watches(a.config) // as opened at the start
+	}
+	return p, err
+}
+
+func (a *App) partsOf(ctx context.Context, former *parts) (*parts, error) {
 	if a.opts.ConfigFile == "" {
 		cfg, found, err := a.zeroConfig(ctx)
 		if err != nil {
@@ -385,7 +408,7 @@ func (a *App) newConsole() *console.Console {
 		Hosts: hosts, MetricsToken: a.config.Metrics.Token.Secret(), Proxied: len(a.config.Admin.BehindProxy) > 0, ReadyError: a.gateway.Ready,
 		Journal: a.act, Moved: a.moveSeals, Sync: a.projector.Sync, Verify: a.verify, Prove: a.prove, Reopen: a.reopen, Models: a.models,
 		Upstreams: a.upstreams, Test: a.test, Confirm: a.confirm, Explain: a.explain,
-		Reload: a.reload, Doctor: a.doctor,
+		Reload: a.reload, Doctor: a.doctor, Overrule: a.overrule, Register: a.registerAudit,
 	})
 }
 

@@ -106,6 +106,16 @@ func (p *parts) add(set upstream.Config, former *parts) error {
 	return nil
 }
 
+// Configured is what the upstream of a name comes to, as the configuration says.
+func Configured(ctx context.Context, c *config.Config, name string) (upstream.Config, error) {
+	for _, u := range c.Upstreams {
+		if u.Name == name {
+			return settings(ctx, u)
+		}
+	}
+	return upstream.Config{}, fmt.Errorf("the configuration has no upstream that is called %q", name)
+}
+
 // settings is what one configured upstream comes to. A local upstream whose name
 // resolves to a public address is refused here already.
 func settings(ctx context.Context, c config.Upstream) (upstream.Config, error) {

@@ -43,7 +43,7 @@ func (a *App) reload(ctx context.Context, actor string) error {
 	}
 	a.parts.Store(p)
 	a.ledger.SetBook(p.book)
-	a.gateway.Swap(p.snapshot)
+	a.swap(p.snapshot)
 	for name, u := range former.upstreams {
 		if p.upstreams[name] != u {
 			u.Close()

@@ -145,6 +145,14 @@ func count(n int) record.Record {
 	return record.Record{Kind: record.KindCount, Count: c}
 }
 
+// judged is verdict n.
+func judged(n int) record.Record {
+	return record.Record{Kind: record.KindVerdict, Verdict: &record.Verdict{
+		TS: start + int64(n), ID: fmt.Sprintf("vrd_%06d", n), Upstream: "up", Target: "t", Null: "honest", Label: "identity check failed", Level: "quarantine",
+		Act: record.ActQuarantine, EMilli: 3200, N: 400, Reference: "ref", Bundle: "ab12", Wording: "w", Actor: "watch", Salt: salt(n + 1<<21),
+	}}
+}
+
 // append projects records.
 func (f *fixture) append(rs ...record.Record) {
 	f.t.Helper()
@@ -189,11 +197,15 @@ func project(t *testing.T, db *store.DB, log *auditlog.Log, rs ...record.Record)
 		}
 		var cards []store.Card
 		var counts []store.Count
+		var verdicts []store.Verdict
 		for i := range rs {
 			if rs[i].Count != nil {
 				c := ledger.Count(rs[i].Count)
 				c.Leaf = leaves[i].Index
 				counts = append(counts, c)
+			}
+			if rs[i].Verdict != nil {
+				verdicts = append(verdicts, store.VerdictOf(rs[i].Verdict, leaves[i].Index))
 			}
 			if rs[i].Card != nil {
 				cards = append(cards, store.CardOf(rs[i].Card, leaves[i].Index))
@@ -202,7 +214,9 @@ func project(t *testing.T, db *store.DB, log *auditlog.Log, rs ...record.Record)
 		for i, place := range places {
 			entries[i].Leaf = leaves[place].Index
 		}
-		for _, err := range []error{tx.AddEntries(ctx, entries), tx.AddCards(ctx, cards), tx.AddCounts(ctx, counts), tx.AddRollups(ctx, rollups)} {
+		for _, err := range []error{
+			tx.AddEntries(ctx, entries), tx.AddCards(ctx, cards), tx.AddCounts(ctx, counts), tx.AddVerdicts(ctx, verdicts), tx.AddRollups(ctx, rollups),
+		} {
 			if err != nil {
 				return err
 			}

@@ -55,6 +55,8 @@ func NewLeaf(r *record.Record, raw, row []byte) (store.Leaf, error) {
 		l.RID, l.TS = r.Exchange.RID, r.Exchange.TS
 	case r.Count != nil:
 		l.RID, l.TS = r.Count.RID, r.Count.TS
+	case r.Verdict != nil:
+		l.RID, l.TS = r.Verdict.ID, r.Verdict.TS
 	case r.Admin != nil:
 		l.RID, l.TS = r.Admin.ID, r.Admin.TS
 	case r.Card != nil:
@@ -70,7 +72,8 @@ func NewLeaf(r *record.Record, raw, row []byte) (store.Leaf, error) {
 // isLeaf reports whether records of the kind become leaves.
 func isLeaf(k record.Kind) bool {
 	switch k {
-	case record.KindStart, record.KindRefused, record.KindOutcome, record.KindCount, record.KindAdmin, record.KindCard, record.KindStrangers:
+	case record.KindStart, record.KindRefused, record.KindOutcome, record.KindCount, record.KindVerdict, record.KindAdmin, record.KindCard,
+		record.KindStrangers:
 		return true
 	}
 	return false
@@ -82,6 +85,9 @@ func appendLeaf(b []byte, r *record.Record, raw, row []byte) ([]byte, error) {
 		return appendExchange(b, r.Kind, r.Exchange, raw, row)
 	case record.KindCount:
 		return appendOther(b, raw, r.Count.Salt, other{kind: r.Kind, rid: r.Count.RID, ts: r.Count.TS})
+	case record.KindVerdict:
+		return appendOther(b, raw, r.Verdict.Salt,
+			other{act: string(r.Verdict.Act), bundle: r.Verdict.Bundle, kind: r.Kind, rid: r.Verdict.ID, ts: r.Verdict.TS})
 	case record.KindAdmin:
 		return appendOther(b, raw, r.Admin.Salt, other{act: r.Admin.Act, kind: r.Kind, rid: r.Admin.ID, ts: r.Admin.TS})
 	case record.KindCard:
@@ -141,10 +147,10 @@ func appendExchange(b []byte, kind record.Kind, x *record.Exchange, raw, row []b
 
 // other is what a leaf tells in clear that is not of an exchange.
 type other struct {
-	act, card, cardHash, config string
-	kind                        record.Kind
-	rid                         string
-	ts                          int64
+	act, bundle, card, cardHash, config string
+	kind                                record.Kind
+	rid                                 string
+	ts                                  int64
 }
 
 // appendOther writes a leaf that commits to its record only.
@@ -156,6 +162,9 @@ func appendOther(b, raw []byte, salt string, o other) ([]byte, error) {
 	b = append(b, '{')
 	if o.act != "" {
 		b = append(record.AppendString(append(b, `"act":`...), o.act), ',')
+	}
+	if o.bundle != "" {
+		b = append(record.AppendString(append(b, `"bundle":`...), o.bundle), ',')
 	}
 	b = c.commit(append(b, `"c":{`...), CommitRecord, sha256.Sum256(raw))
 	b[len(b)-1] = '}' // over the comma

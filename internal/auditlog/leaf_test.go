@@ -65,6 +65,12 @@ func TestLeafText(t *testing.T) {
 			record.Record{Kind: record.KindCount, Count: &record.Count{TS: 5, RID: "req_1", Key: "key_a", Project: "p", Tokens: 7, Salt: salt(1)}},
 			`{COMMITMENTS,"k":"count","rid":"req_1","ts":5,"v":1}`,
 		},
+		record.KindVerdict: {
+			record.Record{Kind: record.KindVerdict, Verdict: &record.Verdict{
+				TS: 5, ID: "v1", Upstream: "u", Target: "m", Act: record.ActQuarantine, Bundle: "ab12", Reason: "r", Salt: salt(1),
+			}},
+			`{"act":"quarantine","bundle":"ab12",COMMITMENTS,"k":"verdict","rid":"v1","ts":5,"v":1}`,
+		},
 		record.KindStrangers: {
 			record.Record{Kind: record.KindStrangers, Strangers: &record.Strangers{TS: 5, ID: "x1", Count: 7, Salt: salt(1)}},
 			`{COMMITMENTS,"k":"strangers","rid":"x1","ts":5,"v":1}`,
@@ -86,6 +92,7 @@ func TestLeafIsCanonical(t *testing.T) {
 		{Kind: record.KindOutcome, Exchange: x},
 		{Kind: record.KindRefused, Exchange: &record.Exchange{RID: "r", Salt: salt(3)}},
 		{Kind: record.KindAdmin, Admin: &record.Admin{ID: "a", Act: "z", Salt: salt(4)}},
+		{Kind: record.KindVerdict, Verdict: &record.Verdict{ID: "v", Act: record.ActAudit, Bundle: "b\"", Salt: salt(5)}},
 	} {
 		leaf := leafOf(t, r)
 		var v any

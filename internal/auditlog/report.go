@@ -35,6 +35,9 @@ const (
 	CodeCountChanged   = "count.changed"        // a row of our own counts is not what the record gives
 	CodeCountMissing   = "count.missing"        // a count has a leaf and no row
 	CodeCountStray     = "count.stray"          // a row of our own counts has no leaf
+	CodeVerdictChanged = "verdict.changed"      // a row of a verdict is not what the record gives
+	CodeVerdictMissing = "verdict.missing"      // a verdict has a leaf and no row
+	CodeVerdictStray   = "verdict.stray"        // a row of a verdict has no leaf
 	CodeRollup         = "rollup.changed"       // a sum is not what the ledger rows give
 )
 
@@ -55,6 +58,7 @@ type Report struct {
 	Hashes      int64     `json:"hashes"`      // stored hashes checked
 	Entries     int64     `json:"entries"`     // ledger rows checked
 	Counts      int64     `json:"counts"`      // rows of our own counts checked
+	Verdicts    int64     `json:"verdicts"`    // rows of verdicts checked
 	Checkpoints int64     `json:"checkpoints"` // stored checkpoints checked
 	Remembered  int64     `json:"remembered"`  // lines of the heads file checked
 	Cards       int64     `json:"cards"`       // price cards checked

@@ -88,7 +88,8 @@ type walk struct {
 	leaves      *pager[store.Leaf]
 	hashes      *pager[store.StoredHash]
 	entries     *pager[store.StoredEntry]
-	counts      *pager[store.Count]
+	counts      *ownRows[store.Count]
+	verdicts    *ownRows[store.Verdict]
 	checkpoints *pager[store.Checkpoint]
 
 	edge     edge  // of the leaves so far
@@ -111,8 +112,7 @@ func newWalk(ctx context.Context, tx *store.Tx, opts VerifyOptions, report *Repo
 		})
 	w.entries = newPager(func(e *store.StoredEntry) int64 { return e.Leaf() },
 		func(from int64, limit int) iter.Seq2[store.StoredEntry, error] { return tx.Entries(ctx, from, limit) })
-	w.counts = newPager(func(c *store.Count) int64 { return c.Leaf },
-		func(from int64, limit int) iter.Seq2[store.Count, error] { return tx.Counts(ctx, from, limit) })
+	w.counts, w.verdicts = countRows(w), verdictRows(w)
 	w.checkpoints = newPager(func(c *store.Checkpoint) int64 { return c.Size },
 		func(from int64, limit int) iter.Seq2[store.Checkpoint, error] {
 			return tx.Checkpoints(ctx, from, limit)
@@ -266,7 +266,7 @@ func (w *walk) gap(until int64) error {
 		w.nextHash = tlog.StoredHashCount(until)
 	}
 	for w.edge.size < until {
-		if err := errors.Join(w.entry(w.edge.size, nil, false), w.count(w.edge.size, nil, false)); err != nil {
+		if err := errors.Join(w.entry(w.edge.size, nil, false), w.own(w.edge.size, nil, false)); err != nil {
 			return err
 		}
 		if err := w.grow(nil, false); err != nil {
@@ -293,7 +293,7 @@ func (w *walk) leaf(l *store.Leaf) error {
 	r, err := w.decoder.Decode(l.Record)
 	if err != nil {
 		w.found.add(CodeRecord, "leaf", where+", column record", "%v", err)
-		if err := errors.Join(w.entry(l.Index, nil, true), w.count(l.Index, nil, true)); err != nil {
+		if err := errors.Join(w.entry(l.Index, nil, true), w.own(l.Index, nil, true)); err != nil {
 			return err
 		}
 		return w.grow(l.Data, false)
@@ -313,7 +313,7 @@ func (w *walk) leaf(l *store.Leaf) error {
 		w.compareLeaf(l, &want, where)
 	}
 	w.cards.note(&r, l.Index)
-	if err := errors.Join(w.entry(l.Index, entry, false), w.count(l.Index, r.Count, false)); err != nil {
+	if err := errors.Join(w.entry(l.Index, entry, false), w.own(l.Index, &r, false)); err != nil {
 		return err
 	}
 	return w.grow(l.Data, err == nil && bytes.Equal(l.Data, want.Data))

@@ -111,7 +111,7 @@ func (w *walk) leftovers() error {
 		w.entries.next()
 		w.strayEntry(e)
 	}
-	if err := w.count(math.MaxInt64, nil, false); err != nil {
+	if err := w.own(math.MaxInt64, nil, false); err != nil {
 		return err
 	}
 	for {

@@ -73,6 +73,32 @@ func TestVerifyCounts(t *testing.T) {
 	})
 }
 
+// TestVerifyVerdicts: verdicts are held to their records as ledger rows are.
+func TestVerifyVerdicts(t *testing.T) {
+	onBoth(t, func(t *testing.T, f *fixture) {
+		f.add(3)
+		f.append(judged(0), judged(1), judged(2))
+		f.sign()
+		if r := f.clean(); r.Verdicts != 3 {
+			t.Errorf("%d verdicts were checked", r.Verdicts)
+		}
+		db := storetest.SQL(t, f.where)
+		for _, c := range []struct{ sql, code string }{
+			{"UPDATE verdict SET act = 'release' WHERE rid = 'vrd_000000'", auditlog.CodeVerdictChanged},
+			{"DELETE FROM verdict WHERE rid = 'vrd_000001'", auditlog.CodeVerdictMissing},
+			{"UPDATE verdict SET leaf = 900 WHERE rid = 'vrd_000002'", auditlog.CodeVerdictStray},
+		} {
+			if _, err := db.Exec(c.sql); err != nil {
+				t.Fatal(err)
+			}
+			found := func(f auditlog.Finding) bool { return f.Code == c.code && f.Table == "verdict" }
+			if r := f.verify(f.options()); !slices.ContainsFunc(r.Findings, found) {
+				t.Errorf("%s: %+v", c.sql, r.Findings)
+			}
+		}
+	})
+}
+
 // row is one row to tamper with: its table, how it is selected, and what a
 // finding must name it by.
 type row struct {
@@ -86,7 +112,7 @@ type row struct {
 func TestEveryColumnIsCovered(t *testing.T) {
 	onBoth(t, func(t *testing.T, f *fixture) {
 		f.fill(60, 20)
-		f.append(count(40), count(41))
+		f.append(count(40), count(41), judged(42))
 		f.sign()
 		f.clean()
 		db := storetest.SQL(t, f.where)
@@ -103,6 +129,7 @@ func TestEveryColumnIsCovered(t *testing.T) {
 			{table: "price_card", where: "id = 'card-1'", name: "card-1", keys: []string{"id", "hash"}},
 			{table: "token_count", where: "rid = 'req_000040'", name: "req_000040", keys: []string{"leaf"}},
 			{table: "token_count", where: "rid = 'req_000041'", name: "leaf", keys: []string{"leaf"}}, // not countable
+			{table: "verdict", where: "rid = 'vrd_000042'", name: "vrd_000042", keys: []string{"leaf"}},
 			{table: "rollup", where: "grain = 'hour'", name: "hour"},
 		}
 		for _, r := range rows {

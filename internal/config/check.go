@@ -53,6 +53,9 @@ func (k *checker) all() {
 			k.add(join("projects", name), "the name of a project is not valid", nameFix)
 		}
 	}
+	for i := range k.Watch {
+		k.watch(fmt.Sprintf("watch[%d]", i), i, names)
+	}
 	for i, p := range k.Prices {
 		k.price(fmt.Sprintf("prices[%d]", i), p)
 	}
@@ -213,20 +216,60 @@ func (k *checker) model(name string, m Model, upstreams []string) {
 	}
 	for i, t := range m.Targets {
 		at := fmt.Sprintf("%s.targets[%d]", field, i)
-		if t.Upstream != "" && !slices.Contains(upstreams, t.Upstream) {
-			fix := "there are no upstreams; add one"
-			if near := k.near(t.Upstream, upstreams); near != "" {
-				fix = "did you mean " + near + "?"
-			} else if len(upstreams) > 0 {
-				fix = "upstreams are " + oneOf(upstreams)
-			}
-			k.add(at+".upstream", "no upstream is called "+quote(t.Upstream), fix)
+		if t.Upstream != "" {
+			k.isUpstream(at+".upstream", t.Upstream, upstreams)
 		}
 		if t.Model != name && t.Model != "" && !validModel(t.Model) {
 			k.add(at+".model", "the name of a model is not valid", "use at most 256 printable characters without spaces")
 		}
 		if slices.Index(m.Targets, t) < i {
 			k.add(at, "is the same target as an earlier one", "remove it")
+		}
+	}
+}
+
+// isUpstream checks that an upstream is configured.
+func (k *checker) isUpstream(field, name string, upstreams []string) {
+	if slices.Contains(upstreams, name) {
+		return
+	}
+	fix := "there are no upstreams; add one"
+	if near := k.near(name, upstreams); near != "" {
+		fix = "did you mean " + near + "?"
+	} else if len(upstreams) > 0 {
+		fix = "upstreams are " + oneOf(upstreams)
+	}
+	k.add(field, "no upstream is called "+quote(name), fix)
+}
+
+// watch checks one watched upstream.
+func (k *checker) watch(field string, i int, upstreams []string) {
+	w := k.Watch[i]
+	if w.Upstream != "" {
+		k.isUpstream(field+".upstream", w.Upstream, upstreams)
+	}
+	if w.Model != "" && !validModel(w.Model) {
+		k.add(field+".model", "the name of a model is not valid", "use at most 256 printable characters without spaces")
+	}
+	for j, other := range k.Watch[:i] {
+		if other.Upstream == w.Upstream && other.Model == w.Model {
+			k.add(field, fmt.Sprintf("the same model of the same upstream as in watch[%d]", j), "remove one of them")
+		}
+	}
+	for j, name := range w.References {
+		upstream, model := w.Reference(j)
+		at := fmt.Sprintf("%s.references[%d]", field, j)
+		k.isUpstream(at, upstream, upstreams)
+		if upstream == w.Upstream && model == w.Model || slices.Index(w.References, name) < j {
+			k.add(at, "is the watched one itself, or a second time the same", "name another deployment")
+		}
+	}
+	if n := len(w.References); n > 4 {
+		k.add(field+".references", "has more than 4 references", "keep those that differ most")
+	}
+	for j, p := range w.Projects {
+		if !nameRule.MatchString(p) {
+			k.add(fmt.Sprintf("%s.projects[%d]", field, j), "the name of a project is not valid", nameFix)
 		}
 	}
 }

@@ -12,6 +12,7 @@ package config
 
 import (
 	"net/netip"
+	"strings"
 
 	"sallyport/internal/label"
 	"sallyport/internal/llm"
@@ -50,6 +51,8 @@ type Config struct {
 	Retention Retention `json:"retention,omitzero"`
 	// How many answers Sallyport counts the tokens of itself, to be shown beside what upstreams claim.
 	Count Count `json:"count,omitzero"`
+	// Upstreams whose answers to real requests are compared with those of trusted ones. None by default.
+	Watch []Watch `json:"watch,omitzero"`
 	// Label of a request in which nothing was found: public, internal (the default), confidential or restricted.
 	DefaultLabel label.Label `json:"default_label,omitzero"`
 	// What differs by project. Projects need no entry here to exist.
@@ -241,6 +244,46 @@ type Count struct {
 	// Share of one processor core that counting may take, above 0 and at most 1; what does not fit is not counted. Default 0.05.
 	CPU Share `json:"cpu,omitzero"`
 }
+
+// Watch compares what an upstream answers to real requests with what trusted ones
+// answer to the same. The upstream gets nothing but the requests that it gets anyway.
+type Watch struct {
+	// The upstream to be watched.
+	Upstream string `json:"upstream" jsonschema:"required"`
+	// Its name of the model, as targets write it.
+	Model string `json:"model" jsonschema:"required"`
+	// Trusted upstreams of the same model that the requests are put to as well, as UPSTREAM or UPSTREAM/MODEL. The first is the reference; further ones show how far honest deployments differ, and without one nothing takes the watched upstream out of routing. All speak the watched upstream's API.
+	References []string `json:"references" jsonschema:"required"`
+	// Projects whose requests may be put to the references as well. Policy is asked for each reference, as for any other upstream.
+	Projects []string `json:"projects" jsonschema:"required"`
+	// Share of the eligible requests that are compared. Default 0.02.
+	Share Share `json:"share,omitzero"`
+	// Most comparisons a month. The levels of alarm are set by it: more comparisons, higher levels. Default 3000.
+	Pairs int `json:"pairs,omitzero" jsonschema:"minimum=1,maximum=1000000"`
+	// What a verdict does at most: notice (the default), lower (the upstream is tried after all others from a warning on), or quarantine (it is out of routing, on the strongest level only, until an operator releases it; before that it keeps its place, for without traffic nothing more would be found out). With several references only a difference from all of them acts; with one, quarantine does no more than lower.
+	Act Act `json:"act,omitzero" jsonschema:"enum=notice,enum=lower,enum=quarantine"`
+	// Your word that temperature, top_p and the like, where a request leaves them out, mean the same at the watched upstream and at its references. Default false: only requests that say temperature, top_p and a limit on tokens are compared.
+	SameDefaults bool `json:"same_defaults,omitzero"`
+}
+
+// Reference is the upstream and the model of a reference.
+func (w *Watch) Reference(i int) (upstream, model string) {
+	upstream, model, named := strings.Cut(w.References[i], "/")
+	if !named {
+		model = w.Model
+	}
+	return upstream, model
+}
+
+// Act is what a verdict of a watch may do.
+type Act string
+
+// The acts.
+const (
+	Notice     Act = "notice"
+	Lower      Act = "lower"
+	Quarantine Act = "quarantine"
+)
 
 // Project is what differs for one project.
 type Project struct {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"reflect"
 	"slices"
 
 	"sallyport/internal/price"
@@ -42,6 +43,7 @@ func Diff(running, next *Config) (restart []string) {
 		{"limits.header", running.Limits.Header != next.Limits.Header},
 		{"retention.journal", running.Retention.Journal != next.Retention.Journal},
 		{"retention.documents", running.Retention.Documents != next.Retention.Documents},
+		{"watch", !reflect.DeepEqual(running.Watch, next.Watch)},
 		{"log", running.Log != next.Log},
 		{"metrics.token", differ(running.Metrics.Token, next.Metrics.Token)},
 	} {

@@ -211,6 +211,11 @@ func (c *Config) fill() {
 	fill(&c.Retention.Documents, Duration(24*time.Hour))
 	fill(&c.Count.Share, NewShare(10_000))
 	fill(&c.Count.CPU, NewShare(50_000))
+	for i := range c.Watch {
+		fill(&c.Watch[i].Share, NewShare(20_000))
+		fill(&c.Watch[i].Pairs, 3000)
+		fill(&c.Watch[i].Act, Notice)
+	}
 	fill(&c.Log.Level, "info")
 	c.Timeouts.UpstreamTimeouts.fill(UpstreamTimeouts{
 		Connect: Duration(10 * time.Second), FirstFrame: Duration(5 * time.Minute), Stall: Duration(2 * time.Minute),

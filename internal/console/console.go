@@ -26,6 +26,7 @@ import (
 	"sallyport/internal/auth"
 	"sallyport/internal/fault"
 	"sallyport/internal/identity"
+	"sallyport/internal/record"
 	"sallyport/internal/secret"
 	"sallyport/internal/store"
 )
@@ -58,6 +59,8 @@ type Config struct {
 	Explain   func(model, label string) (Explanation, error)
 	Reload    func(ctx context.Context, actor string) error
 	Doctor    func(context.Context) []Check
+	Overrule  func(actor string, act record.Act, o Overruling) (Verdict, error)
+	Register  func(actor string, r Registration) (Verdict, error)
 }
 
 // Console serves the admin plane. It is safe for concurrent use.
@@ -130,6 +133,10 @@ func (c *Console) endpoints() []endpoint {
 		{"POST /api/v1/upstreams/{name}/confirm", admin, c.confirmUpstream},
 		{"GET /api/v1/policy/explain", auditor, c.explain},
 		{"POST /api/v1/reload", operator, c.reload},
+		{"GET /api/v1/verdicts", auditor, c.verdicts},
+		{"POST /api/v1/verdicts/override", operator, c.overrideVerdict},
+		{"POST /api/v1/verdicts/release", operator, c.releaseVerdict},
+		{"POST /api/v1/verdicts/register", operator, c.registerAudit},
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"sallyport/internal/auditlog"
 	"sallyport/internal/auth"
 	"sallyport/internal/identity"
+	"sallyport/internal/record"
 	"sallyport/internal/secret"
 	"sallyport/internal/store"
 	"sallyport/internal/store/storetest"
@@ -114,6 +115,12 @@ func bare(t *testing.T, failures int, change ...func(*Config)) *rig {
 		Explain:   func(model, _ string) (Explanation, error) { return Explanation{Model: model}, nil },
 		Reload:    func(context.Context, string) error { return r.reloaded },
 		Doctor:    func(context.Context) []Check { return nil },
+		Overrule: func(actor string, act record.Act, o Overruling) (Verdict, error) {
+			return Verdict{Actor: actor, Act: act, Upstream: o.Upstream, Model: o.Model, Reason: o.Reason}, nil
+		},
+		Register: func(actor string, g Registration) (Verdict, error) {
+			return Verdict{Actor: actor, Act: record.ActAudit, Bundle: g.Bundle}, nil
+		},
 	}
 	for _, f := range change {
 		f(&cfg)

@@ -50,7 +50,15 @@ var table = map[string]row{
 	"POST /api/v1/upstreams/{name}/confirm": {identity.RoleAdmin, at("/upstreams/u/confirm"), `{"class":"local"}`, 200},
 	"GET /api/v1/policy/explain":            {identity.RoleAuditor, at("/policy/explain?model=m"), "", 200},
 	"POST /api/v1/reload":                   {identity.RoleOperator, at("/reload"), "", 200},
+	"GET /api/v1/verdicts":                  {identity.RoleAuditor, at("/verdicts?upstream=u"), "", 200},
+	"POST /api/v1/verdicts/override":        {identity.RoleOperator, at("/verdicts/override"), overruling, 200},
+	"POST /api/v1/verdicts/release":         {identity.RoleOperator, at("/verdicts/release"), overruling, 200},
+	"POST /api/v1/verdicts/register":        {identity.RoleOperator, at("/verdicts/register"), registration, 200},
 }
+
+const overruling = `{"upstream":"u","model":"m","reason":"r"}`
+
+var registration = `{"bundle":"` + strings.Repeat("0a", 32) + `","upstream":"h","model":"m","label":"not tested"}`
 
 // aKey and anAdmin make what the call changes.
 func aKey(rest string) func(*testing.T, *rig) string {

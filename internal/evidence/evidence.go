@@ -130,6 +130,17 @@ func Open(r io.Reader, kind string) (*Sealed, error) {
 	return &Sealed{s.Kind, s.SHA256, s.Signer, payload}, nil
 }
 
+// KindOf is the kind that a file's seal names, so that a reader of several kinds knows
+// which to open; nothing is verified. It is empty where no seal stands at the beginning.
+func KindOf(file []byte) string {
+	line, _, _ := bytes.Cut(file[:min(len(file), maxSeal)], []byte{'\n'})
+	var s seal
+	if json.Unmarshal(line, &s) != nil {
+		return ""
+	}
+	return s.Kind
+}
+
 // verify checks the signature, where there is one.
 func (s seal) verify() error {
 	if s.Signer == "" && s.Signature == "" {

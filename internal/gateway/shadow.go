@@ -92,13 +92,14 @@ func (x *Exchange) pairUp() *pairing {
 		return nil
 	}
 	first := x.candidates[0]
-	w, watched := x.snapshot.Watches[Target{first.Upstream, first.Model}]
-	if !watched || !w.Projects[x.principal.Project] || !drawn(x.record.Salt, w.Share) || !x.eligible(w) {
+	target := Target{first.Upstream, first.Model}
+	w, watched := x.snapshot.Watches[target]
+	if !watched || !w.Projects[x.principal.Project] || !drawn(x.record.Salt, w.Share) || !x.gateway.MayCompare(target) || !x.eligible(w) {
 		return nil
 	}
 	p := &pairing{
 		watch: w, endpoint: x.endpoint, header: http.Header{}, body: bytes.Clone(x.body.bytes), label: x.label,
-		pair: Pair{RID: x.record.RID, Target: Target{first.Upstream, first.Model}, Public: identity.Model(x.call.Model), At: now(), Prompt: len(x.body.bytes)},
+		pair: Pair{RID: x.record.RID, Target: target, Public: identity.Model(x.call.Model), At: now(), Prompt: len(x.body.bytes)},
 	}
 	for _, name := range []string{"Content-Type", "Anthropic-Version", "Anthropic-Beta"} {
 		if v := x.request.Header.Values(name); len(v) > 0 {
@@ -270,18 +271,22 @@ func (g *Gateway) Compare(ctx context.Context) error {
 	return nil
 }
 
-// compare asks the references what the suspect was asked, and hands the pair over.
+// compare asks the references what the suspect was asked, and hands the pair over. When
+// the budget was used up while the pair waited there is none: that says nothing about
+// any answer, and so it is not counted as dropped either.
 func (g *Gateway) compare(ctx context.Context, p *pairing) {
 	defer func() {
 		if e := recover(); e != nil {
 			g.Logger.Error("panic while comparing", "request_id", p.pair.RID, "panic", slog.AnyValue(e), "stack", string(debug.Stack()))
 		}
 	}()
+	if !g.MayCompare(p.pair.Target) {
+		return
+	}
 	asked := time.UnixMicro(p.pair.At)
 	for _, t := range p.watch.References {
-		late := time.Since(asked) > pairDeadline || !sameDay(asked, time.Now())
-		if late || !g.MayCompare(p.pair.Target) {
-			p.pair.Dropped = "no reference in time or within the budget"
+		if time.Since(asked) > pairDeadline || !sameDay(asked, time.Now()) {
+			p.pair.Dropped = "no reference in time"
 			break
 		}
 		said := g.askInside(ctx, Inside{Principal: Auditor(p.pair.Target), Target: t, Label: p.label}, p.endpoint, p.header, p.body)

@@ -14,7 +14,7 @@ type Ask struct {
 	System      string
 	Turns       []Turn
 	Tools       []Tool
-	Force       string // name of the tool that must be called
+	Force       string // name of the tool that must be called; AnyTool for one of them
 	Schema      string // JSON Schema that the answer must follow
 	MaxTokens   int64
 	Temperature *float64
@@ -52,6 +52,9 @@ type Tool struct {
 	Description string
 	Parameters  json.RawMessage // JSON Schema of an object
 }
+
+// AnyTool forces a call and leaves open of which tool. No tool is called so.
+const AnyTool = "*"
 
 // Credential is what a request is authenticated with.
 type Credential string
@@ -137,7 +140,11 @@ func (a *Ask) form(w *wire.Builder) {
 		}
 		w.EndList()
 	}
-	if a.Force != "" {
+	switch a.Force {
+	case "":
+	case AnyTool:
+		w.Key("tool_choice").Str("required")
+	default:
 		w.Key("tool_choice").Open().Key("type").Str("function").Key("function").Open().Key("name").Str(a.Force).Close().Close()
 	}
 	if a.Schema != "" {

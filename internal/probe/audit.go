@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"sallyport/internal/exam"
 	"sallyport/internal/price"
 	"sallyport/internal/reference"
 	"sallyport/internal/stat"
@@ -20,19 +21,23 @@ import (
 
 // Config is one audit.
 type Config struct {
-	Program   string
-	Subject   Subject
-	Trusted   Subject           // a live endpoint that is trusted; nil for none
-	Reference *reference.Opened // nil for none
-	Profile   Profile
-	Tolerance float64
-	Parallel  int // questions at a time; 8 when 0
-	Cap       price.Nano
-	Price     Price // nil when no price is known
-	ItemKey   [32]byte // secret of the organisation that generated items follow from
-	Beacon    func(commit string) verdict.Beacon
-	Progress  func(Progress) // called now and then, never at once; nil for nobody
-	Now       func() time.Time
+	Program    string
+	Subject    Subject
+	Trusted    Subject           // a live endpoint that is trusted; nil for none
+	Why        string            // it is trusted
+	Reference  *reference.Opened // nil for none
+	Profile    Profile
+	Tolerance  float64
+	Parallel   int // questions at a time; 8 when 0
+	Cap        price.Nano
+	Price      Price    // nil when no price is known
+	ItemKey    [32]byte // secret of the organisation that generated items follow from
+	Beacon     func(commit string) verdict.Beacon
+	Quality    []exam.PublicItem   // published questions, shown without weight; at most MaxQuality
+	Detectable bool                // tell what share of another model's answers the audit would have found
+	Library    []*reference.Opened // of other models, the nearest of which it is told against
+	Progress   func(Progress)      // called now and then, never at once; nil for nobody
+	Now        func() time.Time
 }
 
 // Progress is how far an audit is.
@@ -84,10 +89,16 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 	plan := &Plan{
 		Program: cfg.Program, Facts: cfg.Subject.Facts(), Profile: cfg.Profile, Started: cfg.Now().UTC(), Alpha: Alpha, Tolerance: cfg.Tolerance,
 		Parallel: cfg.Parallel, Cap: int64(cfg.Cap), Questions: QuestionsVersion, FactsDate: theFacts().Date.Format(time.DateOnly),
-		Live: cfg.Trusted != nil,
+		Live: cfg.Trusted != nil, Why: cfg.Why, Quality: cfg.Quality[:min(len(cfg.Quality), MaxQuality)],
+	}
+	if cfg.Trusted != nil {
+		plan.Trusted = new(cfg.Trusted.Facts())
 	}
 	if cfg.Reference != nil {
-		plan.Reference, plan.RefID = &baseline{cfg.Reference}, cfg.Reference.ID
+		plan.Reference, plan.RefID = newBaseline(cfg.Reference), cfg.Reference.ID
+		if plan.Detectable = cfg.Detectable; cfg.Detectable {
+			plan.Rival = nearest(plan.Reference, cfg.Library)
+		}
 	}
 	item := stat.Seed(cfg.ItemKey, "items", plan.Facts.URL, plan.Facts.Model, plan.Started.Format(time.RFC3339Nano))
 	plan.ItemKey = hex.EncodeToString(item[:])
@@ -115,6 +126,7 @@ func (a *audit) execute(ctx context.Context, beacon verdict.Beacon) (*verdict.Re
 	for i := range detectors {
 		report.Detectors = append(report.Detectors, a.trial(ctx, &detectors[i], unusable))
 	}
+	report.Detectable = a.detectable(report.Detectors)
 	a.conclude(report, unusable)
 	switch {
 	case unusable != nil:

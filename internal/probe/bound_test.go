@@ -40,7 +40,7 @@ func TestTimeBound(t *testing.T) {
 	} {
 		plan := &Plan{Started: time.Unix(1, 0)}
 		if test.ref > 0 {
-			plan.Reference = &baseline{&reference.Opened{Reference: reference.Reference{
+			plan.Reference = &baseline{Opened: &reference.Opened{Reference: reference.Reference{
 				Expires: time.Unix(2, 0), Protocol: reference.Protocol{Questions: QuestionsVersion}, Rates: map[string]float64{rateDecode: test.ref},
 			}}}
 		}

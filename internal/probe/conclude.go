@@ -17,6 +17,11 @@ func (a *audit) conclude(r *verdict.Report, unusable *UnusableError) {
 			r.Reference.Variants = append(r.Reference.Variants, v.Name)
 		}
 	}
+	if live := a.plan.Trusted; r.Reference == nil && live != nil {
+		r.Reference = &verdict.Reference{
+			ID: "live", Model: live.Model, Host: live.Host, Class: live.Class, Recorded: r.Started, Expires: r.Started, Protocol: "of this audit", Variants: []string{live.Host}, Reason: a.plan.Why,
+		}
+	}
 	fused := map[verdict.Null]verdict.Fused{}
 	for n, x := range a.fused.nulls {
 		f := verdict.Fused{MaxLogE: x.max, N: x.n, Weights: map[verdict.ID]float64{}, Last: maps.Clone(x.last), Curve: thinned(x.curve)}

@@ -1,11 +1,8 @@
 package probe
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"math"
-	"slices"
 
 	"sallyport/internal/reference"
 	"sallyport/internal/stat"
@@ -17,6 +14,9 @@ var wordsDetector = detector{
 	id: "D3", name: "One-word answers", layer: verdict.Distribution, nulls: []verdict.Null{verdict.Same, verdict.Honest},
 	null: "in every cell, answers are drawn as the reference's (or, for H_honest, as one of the recorded deployments')",
 	applies: func(p *Plan) string {
+		if p.Reference == nil && p.Live {
+			return ""
+		}
 		if p.Reference == nil {
 			return "there is no reference to compare with"
 		}
@@ -28,7 +28,13 @@ var wordsDetector = detector{
 		}
 		return ""
 	},
-	run: runWords,
+	run: func(ctx context.Context, t *Trial) {
+		if t.Reference == nil {
+			runLiveWords(ctx, t)
+			return
+		}
+		runWords(ctx, t)
+	},
 }
 
 // Cells outside these bounds of entropy, in bits, carry too little evidence for their
@@ -55,183 +61,61 @@ func (r *baseline) usable() []int {
 	return cells
 }
 
-// draws are how many samples of each variant stand beside one answer: more make the
-// payoff less noisy, and the bank last for fewer answers.
-func draws(variants int) int {
-	if variants > 1 {
-		return 16
-	}
-	return 4
-}
+// wordSpecials are answers that are letters however rare.
+var wordSpecials = []string{"EMPTY", "REFUSED", "LENGTH"}
 
-// specials are answers that are letters however rare.
-var specials = []string{"EMPTY", "REFUSED", "LENGTH"}
+// wordQuestions are how word cells are asked and read.
+var wordQuestions = questions{ask: wordAsk, read: func(_ string, r *Reply) string { return r.Word() }, always: wordSpecials}
 
-// runWords asks word questions in an order that the seed fixes, cell after cell, and
-// bets on each answer against fresh samples of the bank, until both hypotheses are
-// decided or the budget is used up.
 func runWords(ctx context.Context, t *Trial) {
-	ref := t.Reference
-	cells := ref.usable()
-	words := make([]*wordCell, len(cells))
-	alphabets := make([]*stat.Cell, len(cells))
-	kept := make([]reference.Cell, len(cells))
-	for i, c := range cells {
-		kept[i] = ref.Words[c]
-		alphabet, err := stat.NewCell(ref.Words[c].Trains(0), specials...)
-		if err != nil {
-			t.Inconclusive("cell %s: %v", ref.Words[c].ID, err)
-			return
-		}
-		alphabets[i], words[i] = alphabet, &wordCell{id: ref.Words[c].ID, counts: map[string]int{}}
+	var cells []reference.Cell
+	for _, i := range t.Reference.usable() {
+		cells = append(cells, t.Reference.Words[i])
 	}
-	betting, err := stat.NewBetting(alphabets, len(ref.Variants), t.Tolerance)
-	if err != nil {
-		t.Inconclusive("%v", err)
-		return
-	}
-	bank, m := reference.NewBank(kept, t.Seed), draws(len(ref.Variants))
-	order, nonces := stat.Rand(stat.Seed(t.Seed, "order")), stat.Rand(stat.Seed(t.Seed, "nonces"))
-	for asked := 0; asked < t.Budget && !t.Over(ctx) && !t.decided(); {
-		var batch []int
-		for _, c := range order.Perm(len(cells)) {
-			if bank.Left(c, m) > 0 && asked+len(batch) < t.Budget && len(batch) < max(t.Parallel, 1) {
-				batch = append(batch, c)
-			}
-		}
-		if len(batch) == 0 {
-			t.Fact("bank", "exhausted after %d answers", asked)
-			break
-		}
-		var asks []Ask
-		for _, c := range batch {
-			asks = append(asks, wordAsk(words[c].id, nonces))
-		}
-		asked += len(asks)
-		for i, r := range t.AskAll(ctx, asks) {
-			if !r.OK() {
-				t.Lose(r)
-				continue
-			}
-			c, word := batch[i], r.Word()
-			drawn, _ := bank.Draw(c, m)
-			words[c].counts[word]++
-			if _, err := betting.Observe(c, word, drawn...); err != nil {
-				t.Inconclusive("cell %s: %v", words[c].id, err)
-				return
-			}
-			t.Observe(verdict.Same, betting.Same().LogE())
-			if h := betting.Honest(); h != nil {
-				t.Observe(verdict.Honest, h.LogE())
-			}
-		}
-	}
-	t.describeWords(kept, words)
+	t.betOnCells(ctx, t.stored(cells), wordQuestions)
 }
 
-// wordCell is what an audit saw of a cell.
-type wordCell struct {
-	id     string
-	counts map[string]int
-}
-
-// decided reports whether nothing more can change: every hypothesis that the trial
-// speaks to is at the strongest level.
-func (t *Trial) decided() bool {
-	nulls := []verdict.Null{verdict.Same}
-	if len(t.Reference.Variants) > 1 {
-		nulls = append(nulls, verdict.Honest)
-	}
-	return !slices.ContainsFunc(nulls, func(n verdict.Null) bool {
-		return t.evidence(n).MaxLogE < verdict.LevelQuarantine.Threshold()
-	})
-}
-
-// describeWords plots the cells in which the answers differ most.
-func (t *Trial) describeWords(cells []reference.Cell, seen []*wordCell) {
-	type distance struct {
-		cell int
-		tv   float64
-		n    int
-	}
-	var all []distance
-	for i := range cells {
-		n := 0
-		for _, k := range seen[i].counts {
-			n += k
-		}
-		if n > 0 {
-			x, y := aligned(cells[i].Trains(0), seen[i].counts)
-			tv, err := stat.TotalVariation(x, y)
-			if err == nil {
-				all = append(all, distance{i, tv, n})
-			}
-		}
-	}
-	slices.SortStableFunc(all, func(a, b distance) int { return cmp.Compare(b.tv, a.tv) })
-	sum := 0.0
-	for _, d := range all {
-		sum += d.tv
-	}
-	if len(all) > 0 {
-		t.Fact("mean distance", "%.2f of total variation over %d cells (biased upwards in small samples)", sum/float64(len(all)), len(all))
-	}
-	for _, d := range all[:min(len(all), chartedCells)] {
-		t.Chart(cellChart(cells[d.cell], seen[d.cell].counts, d.n))
-	}
-}
-
-// chartedCells is how many cells are plotted, and chartedWords how many answers of each.
+// Answers of a live reference that alphabets and first guesses are made from, of each
+// cell, and how many cells a small budget is spread over.
 const (
-	chartedCells = 6
-	chartedWords = 12
+	liveTrain  = 24
+	liveCells  = 16
+	liveBudget = 200
 )
 
-// aligned are the counts of two samples over the same letters.
-func aligned(x, y map[string]int) (a, b []int) {
-	for _, k := range keysOf(x, y) {
-		a, b = append(a, x[k]), append(b, y[k])
+// runLiveWords learns the alphabets from a live reference and then asks both.
+func runLiveWords(ctx context.Context, t *Trial) {
+	ids := WordCells()
+	if t.Budget < liveBudget {
+		r := stat.Rand(stat.Seed(t.Seed, "cells"))
+		r.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+		ids = ids[:liveCells]
 	}
-	return a, b
-}
-
-// keysOf are the keys of both maps in order.
-func keysOf(x, y map[string]int) []string {
-	var keys []string
-	for k := range x {
-		keys = append(keys, k)
-	}
-	for k := range y {
-		if _, both := x[k]; !both {
-			keys = append(keys, k)
+	nonces := stat.Rand(stat.Seed(t.Seed, "train nonces"))
+	b := &baseline{Opened: &reference.Opened{}}
+	for _, id := range ids {
+		var asks []Ask
+		for range liveTrain {
+			asks = append(asks, wordQuestions.ask(id, nonces))
 		}
+		sample := newAlphabet(1)
+		var words []string
+		for _, r := range t.AskTrusted(ctx, asks) {
+			if r.OK() {
+				words = append(words, wordQuestions.read(id, r))
+			}
+		}
+		sample.train[0] = sample.add(words)
+		b.Words = append(b.Words, sample.cell(id))
 	}
-	slices.Sort(keys)
-	return keys
-}
-
-// cellChart plots the shares of a cell's commonest answers.
-func cellChart(cell reference.Cell, seen map[string]int, n int) verdict.Chart {
-	train := cell.Trains(0)
-	total := len(cell.Train[0])
-	share := func(word string) (ref, sus float64) {
-		return float64(train[word]) / math.Max(float64(total), 1), float64(seen[word]) / math.Max(float64(n), 1)
+	var cells []reference.Cell
+	for _, i := range b.usable() {
+		cells = append(cells, b.Words[i])
 	}
-	words := keysOf(train, seen)
-	slices.SortStableFunc(words, func(a, b string) int {
-		ra, sa := share(a)
-		rb, sb := share(b)
-		return cmp.Compare(math.Max(rb, sb), math.Max(ra, sa))
-	})
-	chart := verdict.Chart{
-		Title: fmt.Sprintf("Answers to %s (%d of the reference, %d here)", cell.ID, total, n), Kind: verdict.Bars, X: "answer", Y: "share",
-		Series: []verdict.Series{{Name: "reference"}, {Name: "audited"}},
+	if len(cells) < minCells {
+		t.Inconclusive("the live reference answers fewer than %d questions with an entropy of %g to %g bits", minCells, minEntropy, maxEntropy)
+		return
 	}
-	for _, w := range words[:min(len(words), chartedWords)] {
-		ref, sus := share(w)
-		chart.Labels = append(chart.Labels, w)
-		chart.Series[0].Y = append(chart.Series[0].Y, ref)
-		chart.Series[1].Y = append(chart.Series[1].Y, sus)
-	}
-	return chart
+	t.Fact("cells", "%d of %d, from %d answers of the live reference each", len(cells), len(ids), liveTrain)
+	t.betOnCells(ctx, t.live(cells, wordQuestions), wordQuestions)
 }

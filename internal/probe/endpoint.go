@@ -29,13 +29,13 @@ import (
 
 // EndpointConfig says which endpoint to audit, and how it is reached.
 type EndpointConfig struct {
-	URL       string        // up to and including the version, such as https://api.example.org/v1
-	Kind      upstream.Kind // OpenAI when empty
-	Key       secret.String // none when empty
-	Model     string
-	Timeout   time.Duration // of one question; DefaultTimeout when 0
-	CA        []byte        // PEM roots that replace the system's
-	Transport upstream.Config
+	URL        string        // up to and including the version, such as https://api.example.org/v1
+	Kind       upstream.Kind // OpenAI when empty
+	Key        secret.String // none when empty
+	Model      string
+	Timeout    time.Duration   // of one question; DefaultTimeout when 0
+	CA         []byte          // PEM roots that replace the system's
+	Configured upstream.Config // a configured upstream in the place of URL, Kind, Key and CA; the zero value is none
 }
 
 // DefaultTimeout bounds one question.
@@ -54,8 +54,7 @@ type Endpoint struct {
 	url     string
 
 	mu      sync.Mutex
-	certKey string          // SHA-256 of the last certificate's public key
-	lacks   map[string]bool // optional members that the endpoint refused once, such as "temperature"
+	certKey string // SHA-256 of the last certificate's public key
 }
 
 // NewEndpoint checks the configuration. It opens no connection. Loopback and private
@@ -70,12 +69,12 @@ func NewEndpoint(cfg EndpointConfig) (*Endpoint, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = DefaultTimeout
 	}
-	e := &Endpoint{model: cfg.Model, timeout: cfg.Timeout, url: cfg.URL, others: map[Credential]*upstream.Upstream{}, lacks: map[string]bool{}}
-	base := cfg.Transport
-	base.Name, base.Kind, base.BaseURL, base.CA = "audited", cfg.Kind, cfg.URL, cfg.CA
-	base.Class, base.AllowPrivate = label.Any, true
+	base := cfg.Configured
+	if base.BaseURL == "" {
+		base = upstream.Config{Name: "audited", Kind: cfg.Kind, BaseURL: cfg.URL, CA: cfg.CA, Key: cfg.Key, Class: label.Any, AllowPrivate: true}
+	}
+	e := &Endpoint{model: cfg.Model, timeout: cfg.Timeout, url: base.BaseURL, others: map[Credential]*upstream.Upstream{}}
 	var err error
-	base.Key = cfg.Key
 	if e.own, err = upstream.New(base); err != nil {
 		return nil, err
 	}
@@ -96,6 +95,9 @@ func (e *Endpoint) Close() {
 	}
 }
 
+// Class is how far the operator trusts the endpoint; Any for one that was only named.
+func (e *Endpoint) Class() label.Class { return e.own.Class }
+
 // CertKey is the SHA-256 of the public key of the certificate last seen; empty without
 // TLS.
 func (e *Endpoint) CertKey() string {
@@ -107,7 +109,7 @@ func (e *Endpoint) CertKey() string {
 // Facts implements Subject.
 func (e *Endpoint) Facts() Facts {
 	return Facts{
-		URL: e.url, Host: e.own.Host(), Kind: string(e.own.Family()), Model: e.model,
+		URL: e.url, Host: e.own.Host(), Kind: string(e.own.Family()), Model: e.model, Class: e.own.Class.String(),
 		Official: e.own.Official() && e.own.Kind != upstream.Azure, Keyed: !e.own.Key.Empty(),
 	}
 }

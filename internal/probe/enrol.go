@@ -8,7 +8,6 @@ import (
 
 	"sallyport/internal/price"
 	"sallyport/internal/reference"
-	"sallyport/internal/stat"
 )
 
 // Enrolment says how a reference is recorded.
@@ -18,8 +17,11 @@ type Enrolment struct {
 	Model    string   // the claim that it will be the reference of
 	Variants []Source // honest deployments; the first is the reference proper
 	Lifetime time.Duration
-	Train    int // answers of each cell and variant that alphabets are made from; 60 when 0
-	Bank     int // answers of each cell and variant that audits draw from; 240 when 0
+	Train    int  // answers of each cell and variant that alphabets are made from; 60 when 0
+	Bank     int  // answers of each cell and variant that audits draw from; 240 when 0
+	Items    int  // generated items put to each variant, beyond those that choose what is put; 0 leaves them out
+	Tools    bool // which of several like tools each variant calls
+	Texts    int  // continuations of each text and variant; 0 leaves them out
 	Parallel int
 	Cap      price.Nano
 	Price    Price
@@ -35,8 +37,10 @@ type Source struct {
 }
 
 // Enrol records a reference: word questions to each source, in an order in which no
-// two sources differ. Cells whose entropy on train makes them useless get no bank.
-// Where a source answers too rarely the recording fails: half a reference is none.
+// two sources differ, and what else was asked for. Cells whose entropy on train makes
+// them useless get no bank. Where a source answers words too rarely the recording
+// fails. Of the other parts each is whole or left out with a note: a model may not be
+// able to do what it asks for, or the cap not allow it.
 func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 	if e.Train == 0 {
 		e.Train = 60
@@ -62,6 +66,23 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 	if err := r.words(ctx, ref); err != nil {
 		return nil, err
 	}
+	r.facts(ctx, ref)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := r.extras(ctx, ref); err != nil {
+		return nil, err
+	}
+	for i, v := range e.Variants {
+		if end, is := v.Subject.(interface{ CertKey() string }); is {
+			ref.Variants[i].CertKey = end.CertKey() // known once it was spoken to
+		}
+	}
+	return ref, nil
+}
+
+// facts records how the reference proper counts tokens and meets challenges.
+func (r *recorder) facts(ctx context.Context, ref *reference.Reference) {
 	first := func(ctx context.Context, asks []Ask) []*Reply {
 		return askAll(r.Parallel, len(asks), func(i int) *Reply { return r.meter.ask(ctx, r.Variants[0].Subject, &asks[i]) })
 	}
@@ -73,10 +94,34 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 		ref.Notes = append(ref.Notes, "output tokens: "+why)
 	}
 	ref.Causal = r.causal(ctx)
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+}
+
+// extras records what was asked for besides; what a model is unfit for is noted.
+func (r *recorder) extras(ctx context.Context, ref *reference.Reference) error {
+	for _, part := range []struct {
+		name   string
+		wanted bool
+		record func(context.Context, *reference.Reference) error
+	}{
+		{"generated items", r.Items > 0, r.items},
+		{"tool choice", r.Tools, r.tools},
+		{"continuations", r.Texts > 0, r.texts},
+	} {
+		if !part.wanted {
+			continue
+		}
+		err := part.record(ctx, ref)
+		unfit, is := errors.AsType[*unfitError](err)
+		switch {
+		case is:
+			ref.Notes = append(ref.Notes, part.name+": "+unfit.text)
+		case errors.Is(err, errCapped):
+			ref.Notes = append(ref.Notes, part.name+": the spend cap was reached")
+		case err != nil:
+			return err
+		}
 	}
-	return ref, nil
+	return nil
 }
 
 // recorder is one recording at work.
@@ -85,46 +130,30 @@ type recorder struct {
 	meter *meter
 }
 
+var errCapped = errors.New("the spend cap was reached before the reference was whole; nothing is kept")
+
+// unfitError says why a part of a reference cannot be recorded of a model.
+type unfitError struct{ text string }
+
+// Error implements error.
+func (e *unfitError) Error() string { return e.text }
+
 // words records the answers to word questions.
 func (r *recorder) words(ctx context.Context, ref *reference.Reference) error {
-	cells := WordCells()
-	done, of := 0, len(cells)*len(r.Variants)*r.Train
-	sampled := make([]*alphabet, len(cells))
-	for i, id := range cells {
-		sampled[i] = newAlphabet(len(r.Variants))
-		for v := range r.Variants {
-			answers, err := r.sample(ctx, id, v, r.Train, 0)
-			if err != nil {
-				return err
-			}
-			sampled[i].train[v] = sampled[i].add(answers)
-			done += r.Train
-			r.tell(done, of, id)
-		}
+	p := newPool(r, WordCells(), wordQuestions)
+	if err := p.train(ctx, r.Train); err != nil {
+		return err
 	}
-	for i, id := range cells {
-		ref.Words = append(ref.Words, sampled[i].cell(id))
-	}
-	useful := (&baseline{&reference.Opened{Reference: *ref}}).usable()
+	ref.Words = p.cells()
+	useful := newBaseline(&reference.Opened{Reference: *ref}).usable()
 	if len(useful) < minCells {
 		return fmt.Errorf("only %d of %d questions are answered with an entropy of %g to %g bits; the model's answers are too much alike, or no answers, for a reference",
-			len(useful), len(cells), minEntropy, maxEntropy)
+			len(useful), len(p.ids), minEntropy, maxEntropy)
 	}
-	of += len(useful) * len(r.Variants) * r.Bank
-	for _, i := range useful {
-		for v := range r.Variants {
-			answers, err := r.sample(ctx, cells[i], v, r.Bank, r.Train)
-			if err != nil {
-				return err
-			}
-			bank := sampled[i].add(answers)
-			stat.Rand(stat.Seed(r.Seed, "shuffle", cells[i], fmt.Sprint(v))).Shuffle(len(bank), func(a, b int) { bank[a], bank[b] = bank[b], bank[a] })
-			sampled[i].bank[v] = bank
-			done += r.Bank
-			r.tell(done, of, cells[i])
-		}
-		ref.Words[i] = sampled[i].cell(cells[i])
+	if err := p.bank(ctx, useful, r.Bank); err != nil {
+		return err
 	}
+	ref.Words = p.cells()
 	return nil
 }
 
@@ -134,57 +163,29 @@ func (r *recorder) tell(done, of int, what string) {
 	}
 }
 
-// sample asks one source a question so many times.
-func (r *recorder) sample(ctx context.Context, cell string, variant, n, from int) ([]string, error) {
-	nonces := stat.Rand(stat.Seed(r.Seed, "nonces", cell, fmt.Sprint(variant), fmt.Sprint(from)))
-	asks := make([]Ask, n)
-	for i := range asks {
-		asks[i] = wordAsk(cell, nonces)
-	}
-	var words []string
-	for _, reply := range askAll(r.Parallel, n, func(i int) *Reply { return r.meter.ask(ctx, r.Variants[variant].Subject, &asks[i]) }) {
+// ask puts questions to one source. That it answers too rarely is an *unfitError.
+func (r *recorder) ask(ctx context.Context, variant int, what string, asks []Ask) ([]*Reply, error) {
+	source := r.Variants[variant]
+	replies := askAll(r.Parallel, len(asks), func(i int) *Reply { return r.meter.ask(ctx, source.Subject, &asks[i]) })
+	answered := 0
+	var failed *Reply
+	for _, reply := range replies {
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case reply.Outcome == Capped:
-			return nil, errors.New("the spend cap was reached before the reference was whole; nothing is kept")
+			return nil, errCapped
 		case reply.OK():
-			words = append(words, reply.Word())
-		case len(words) == 0 && reply.Outcome != RateLimited:
-			return nil, fmt.Errorf("%s does not answer (%s, status %d)%s", r.Variants[variant].Name, reply.Outcome, reply.Status, said(reply))
+			answered++
+		case failed == nil:
+			failed = reply
 		}
 	}
-	if float64(len(words)) < (1-maxFailures)*float64(n) {
-		return nil, fmt.Errorf("%s answered %d of %d questions of cell %s; a reference needs %.0f %%", r.Variants[variant].Name, len(words), n, cell, 100*(1-maxFailures))
+	if answered == 0 && failed != nil {
+		return nil, &unfitError{fmt.Sprintf("%s does not answer (%s, status %d)%s", source.Name, failed.Outcome, failed.Status, said(failed))}
 	}
-	return words, nil
-}
-
-// alphabet numbers the answers to one question.
-type alphabet struct {
-	letters     []string
-	index       map[string]int
-	train, bank [][]int
-}
-
-func newAlphabet(variants int) *alphabet {
-	return &alphabet{index: map[string]int{}, train: make([][]int, variants), bank: make([][]int, variants)}
-}
-
-// add numbers answers.
-func (a *alphabet) add(answers []string) []int {
-	numbers := make([]int, len(answers))
-	for i, w := range answers {
-		n, known := a.index[w]
-		if !known {
-			n = len(a.letters)
-			a.letters, a.index[w] = append(a.letters, w), n
-		}
-		numbers[i] = n
+	if float64(answered) < (1-maxFailures)*float64(len(asks)) {
+		return nil, &unfitError{fmt.Sprintf("%s answered %d of %d questions of %s; a reference needs %.0f %%", source.Name, answered, len(asks), what, 100*(1-maxFailures))}
 	}
-	return numbers
-}
-
-func (a *alphabet) cell(id string) reference.Cell {
-	return reference.Cell{ID: id, Letters: a.letters, Train: a.train, Bank: a.bank}
+	return replies, nil
 }

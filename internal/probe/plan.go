@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"sallyport/internal/exam"
 	"sallyport/internal/reference"
 	"sallyport/internal/verdict"
 )
@@ -21,9 +22,9 @@ type Profile struct {
 // The profiles. Quick takes under a minute and cents; Vet is for an endpoint that one
 // means to use.
 var (
-	Quick = Profile{"quick", map[verdict.ID]int{"D1": 80, "D2": 24, "D10": 12, "D3": 60}}
+	Quick = Profile{"quick", map[verdict.ID]int{"D1": 80, "D2": 24, "D10": 12, "D3": 60, "Q": 50}}
 	Vet   = Profile{"vet", map[verdict.ID]int{
-		"D1": 160, "D2": 40, "D10": 30, "D3": 600, "D5": 60, "D6": 120, "D7": 100, "D8": 16, "D9": 30, "D13": 250,
+		"D1": 160, "D2": 40, "D10": 30, "D3": 600, "D5": 60, "D6": 120, "D7": 100, "D8": 16, "D9": 30, "D13": 250, "Q": 200,
 	}}
 )
 
@@ -40,26 +41,41 @@ func ParseProfile(name string) (Profile, bool) {
 // Plan is everything that an audit fixes before it asks anything. Its hash is
 // committed to before the randomness is drawn that decides the questions.
 type Plan struct {
-	Program   string    `json:"program"`
-	Facts     Facts     `json:"target"`
-	Profile   Profile   `json:"profile"`
-	Started   time.Time `json:"started"`
-	Alpha     float64   `json:"alpha"`
-	Tolerance float64   `json:"tolerance"` // of H_same, in total variation; an operator's setting
-	Parallel  int       `json:"parallel"`
-	Cap       int64     `json:"cap_nano_usd"`
-	Questions string    `json:"questions"`
-	ItemKey   string    `json:"item_key"` // hex; generated items follow from it
-	RefID     string    `json:"reference,omitempty"`
-	FactsDate string    `json:"facts_date"` // of the vendors' facts that challenges rest on
+	Program   string            `json:"program"`
+	Facts     Facts             `json:"target"`
+	Profile   Profile           `json:"profile"`
+	Started   time.Time         `json:"started"`
+	Alpha     float64           `json:"alpha"`
+	Tolerance float64           `json:"tolerance"` // of H_same, in total variation; an operator's setting
+	Parallel  int               `json:"parallel"`
+	Cap       int64             `json:"cap_nano_usd"`
+	Questions string            `json:"questions"`
+	ItemKey   string            `json:"item_key"` // hex; generated items follow from it
+	RefID     string            `json:"reference,omitempty"`
+	Quality   []exam.PublicItem `json:"quality,omitempty"` // published questions, shown without weight
+	FactsDate string            `json:"facts_date"`        // of the vendors' facts that challenges rest on
+
+	Detectable bool   `json:"detectable,omitempty"` // the detectable share is told at the end
+	Rival      *rival `json:"rival,omitempty"`      // the other model that it is told against; a made-up one when nil
 
 	Reference *baseline `json:"-"`
+	Trusted   *Facts    `json:"trusted,omitempty"` // of the live reference
+	Why       string    `json:"trusted_why,omitempty"`
 	Live      bool      `json:"live"` // a trusted endpoint answers beside the audited one
 }
 
 // baseline is the reference of a plan.
 type baseline struct {
 	*reference.Opened
+	sample string // of the items that this version makes; see itemSample
+}
+
+func newBaseline(o *reference.Opened) *baseline {
+	b := &baseline{Opened: o}
+	if o.Accuracy != nil {
+		b.sample, _ = itemSample(o.Accuracy.Mixture, o.Accuracy.Choice) // empty, so no recording's, where it makes none
+	}
+	return b
 }
 
 // Alpha is the chance that an audit rejects a hypothesis that holds, for each
@@ -100,7 +116,9 @@ func runSeed(commit, beacon string) [32]byte {
 
 // detectors are all of them, in the order in which they run: what explains other
 // findings goes before what it explains.
-var detectors = []detector{accountingDetector, causalDetector, replayDetector, tamperDetector, needleDetector, billingDetector, wordsDetector}
+var detectors = []detector{
+	accountingDetector, causalDetector, replayDetector, tamperDetector, needleDetector, billingDetector, wordsDetector, itemsDetector, toolsDetector, textsDetector, qualityDetector,
+}
 
 // state is what becomes of a detector in this plan: to run, or why not.
 func (p *Plan) state(d *detector) (verdict.State, string) {

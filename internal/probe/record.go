@@ -121,7 +121,7 @@ var ErrOtherEnd = errors.New("the bundle does not lead to the report that it hol
 // the error wraps ErrOtherEnd when that is not what the report says.
 func (r *Record) Verify(ctx context.Context) (*verdict.Report, error) {
 	if r.Reference != nil {
-		r.Plan.Reference = &baseline{r.Reference}
+		r.Plan.Reference = newBaseline(r.Reference)
 		if r.Reference.ID != r.Plan.RefID {
 			return nil, fmt.Errorf("%w: the reference in it is not the one that the plan names", ErrOtherEnd)
 		}
@@ -194,6 +194,9 @@ func differs(a, b *verdict.Report) string {
 		if i >= len(a.Verdicts) || !bytes.Equal(jsonOf(a.Verdicts[i]), jsonOf(b.Verdicts[i])) {
 			return fmt.Sprintf("the verdict on %q does not follow from the answers", b.Verdicts[i].Null)
 		}
+	}
+	if !bytes.Equal(jsonOf(a.Detectable), jsonOf(b.Detectable)) {
+		return "the detectable share does not follow from the plan and the number of answers"
 	}
 	for i := range b.Detectors {
 		if i >= len(a.Detectors) {

@@ -250,3 +250,15 @@ func (c *change) logM() float64 {
 	}
 	return m
 }
+
+// Wording is the sentence about a standing that may be quoted.
+func (s Standing) Wording() string {
+	if s.Silent != "" {
+		return "not concluded: " + s.Silent
+	}
+	if s.Level == verdict.LevelNone {
+		return fmt.Sprintf("not found to be inconsistent with %q on %d real requests (%s)", s.Stream.References, s.Pairs, s.Null.Statement())
+	}
+	return fmt.Sprintf("statistically inconsistent with %q on real requests (hypothesis: %s; detector of change at 10^%.1f after %d pairs; mean time between false alarms of all streams together at least %g months)",
+		s.Stream.References, s.Null.Statement(), s.LogM, s.Pairs, s.Months)
+}

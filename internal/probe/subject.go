@@ -19,5 +19,6 @@ type Facts struct {
 	Kind     string `json:"kind"` // the API that it speaks: openai, anthropic, gemini or bedrock
 	Model    string `json:"model"`
 	Official bool   `json:"official,omitempty"` // the vendor whose API it is serves it
+	Class    string `json:"class,omitempty"`    // how far an operator trusts it with data
 	Keyed    bool   `json:"keyed,omitempty"`    // questions carry a credential
 }

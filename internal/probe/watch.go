@@ -166,6 +166,13 @@ func (w *Watch) Observe(upstream, model string, o *Observed) {
 	}
 }
 
+// Watches reports whether a stream is under watch.
+func (w *Watch) Watches(upstream, model string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.streams[Stream{Upstream: upstream, Model: model}.key()] != nil
+}
+
 // Restart forgets what was observed of a stream, as after a release: what follows is
 // judged on fresh observations alone.
 func (w *Watch) Restart(upstream, model string) error {

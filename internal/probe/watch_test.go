@@ -19,14 +19,14 @@ import (
 	"sallyport/internal/verdict"
 )
 
-// writer is a model of texts: which words it likes, and how long it writes.
-type writer struct {
+// talker is a model of texts: which words it likes, and how long it writes.
+type talker struct {
 	words  []string
 	length int
 	lists  float64
 }
 
-func (w writer) say(r *rand.Rand) *Said {
+func (w talker) say(r *rand.Rand) *Said {
 	var b strings.Builder
 	for range w.length/2 + r.IntN(w.length) {
 		if r.Float64() < w.lists {
@@ -39,13 +39,13 @@ func (w writer) say(r *rand.Rand) *Said {
 
 var (
 	vocabulary = strings.Fields("the of a model answer question time people system number way part long new good great work first little own see world day place hand right still between")
-	claimed    = writer{vocabulary, 40, .05}
-	honest2    = writer{vocabulary, 42, .06} // another deployment of it
-	cheaper    = writer{append(strings.Fields("indeed certainly delve tapestry sure happy"), vocabulary[:14]...), 30, .15}
+	claimed    = talker{vocabulary, 40, .05}
+	honest2    = talker{vocabulary, 42, .06} // another deployment of it
+	cheaper    = talker{append(strings.Fields("indeed certainly delve tapestry sure happy"), vocabulary[:14]...), 30, .15}
 )
 
 // traffic feeds a watch with pairs until it concludes, or for n of them.
-func traffic(t *testing.T, w *Watch, r *rand.Rand, n int, suspect func(i int) writer, trusted ...writer) (pairs int) {
+func traffic(t *testing.T, w *Watch, r *rand.Rand, n int, suspect func(i int) talker, trusted ...talker) (pairs int) {
 	t.Helper()
 	for i := range n {
 		at := time.Date(2026, 11, 1, 0, 0, i, 0, time.UTC)
@@ -78,7 +78,7 @@ func openWatch(t *testing.T, dir string, references ...string) (*Watch, *[]concl
 	return w, &all
 }
 
-func always(w writer) func(int) writer { return func(int) writer { return w } }
+func only(w talker) func(int) talker { return func(int) talker { return w } }
 
 // TestWatchFindsSwap: another model is found on traffic alone, the verdict's bundle
 // verifies, and no flipped byte passes.
@@ -86,7 +86,7 @@ func TestWatchFindsSwap(t *testing.T) {
 	dir := t.TempDir()
 	w, found := openWatch(t, dir, "a", "b")
 	r := stat.Rand(stat.Seed([32]byte{}, "swap"))
-	traffic(t, w, r, 200, always(cheaper), claimed, honest2)
+	traffic(t, w, r, 200, only(cheaper), claimed, honest2)
 	var last *conclusion
 	for i, c := range *found {
 		if c.Null == verdict.Honest && c.Level == verdict.LevelQuarantine {
@@ -131,9 +131,9 @@ func TestWatchFindsSwap(t *testing.T) {
 // honest deployment, nor a mixture of both, are held against an upstream under
 // H_honest.
 func TestWatchLeavesHonestAlone(t *testing.T) {
-	for name, suspect := range map[string]func(int) writer{
-		"reference": always(claimed), "other deployment": always(honest2),
-		"failover": func(i int) writer { return []writer{claimed, honest2}[i/50%2] },
+	for name, suspect := range map[string]func(int) talker{
+		"reference": only(claimed), "other deployment": only(honest2),
+		"failover": func(i int) talker { return []talker{claimed, honest2}[i/50%2] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, found := openWatch(t, t.TempDir(), "a", "b")
@@ -150,7 +150,7 @@ func TestWatchLeavesHonestAlone(t *testing.T) {
 // TestWatchOneReference: with one honest deployment nothing takes an upstream out.
 func TestWatchOneReference(t *testing.T) {
 	w, found := openWatch(t, t.TempDir(), "a")
-	traffic(t, w, stat.Rand(stat.Seed([32]byte{}, "one")), 300, always(cheaper), claimed)
+	traffic(t, w, stat.Rand(stat.Seed([32]byte{}, "one")), 300, only(cheaper), claimed)
 	if len(*found) == 0 {
 		t.Fatal("nothing was concluded")
 	}
@@ -167,7 +167,7 @@ func TestWatchGoesOn(t *testing.T) {
 	dir := t.TempDir()
 	w, found := openWatch(t, dir, "a", "b")
 	r := stat.Rand(stat.Seed([32]byte{}, "restart"))
-	traffic(t, w, r, 120, always(cheaper), claimed, honest2)
+	traffic(t, w, r, 120, only(cheaper), claimed, honest2)
 	before := fmt.Sprintf("%+v", w.Standings())
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -188,7 +188,7 @@ func TestWatchGoesOn(t *testing.T) {
 	if after := fmt.Sprintf("%+v", w.Standings()); after != before {
 		t.Errorf("before %s\nafter %s", before, after)
 	}
-	traffic(t, w, r, 5, always(cheaper), claimed, honest2)
+	traffic(t, w, r, 5, only(cheaper), claimed, honest2)
 	if len(*again) != 0 {
 		t.Errorf("concluded again: %+v", *again)
 	}
@@ -209,7 +209,7 @@ func TestWatchDropped(t *testing.T) {
 	for range 20 {
 		w.Observe("relay", "m", &Observed{At: 1, Dropped: true})
 	}
-	traffic(t, w, stat.Rand(stat.Seed([32]byte{}, "dropped")), 150, always(cheaper), claimed, honest2)
+	traffic(t, w, stat.Rand(stat.Seed([32]byte{}, "dropped")), 150, only(cheaper), claimed, honest2)
 	for _, c := range *found {
 		if c.Pairs > 50 {
 			t.Errorf("concluded %+v", c.Standing)
@@ -224,7 +224,7 @@ func TestWatchDropped(t *testing.T) {
 	if !w.May("relay", "m", at) || w.May("other", "m", at) {
 		t.Error("who may compare is wrong")
 	}
-	traffic(t, w, stat.Rand(stat.Seed([32]byte{}, "more")), 1000, always(claimed), claimed, honest2)
+	traffic(t, w, stat.Rand(stat.Seed([32]byte{}, "more")), 1000, only(claimed), claimed, honest2)
 	if w.May("relay", "m", at) {
 		t.Error("the month's comparisons are used up")
 	}

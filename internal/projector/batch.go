@@ -23,6 +23,7 @@ type batch struct {
 	entries []store.Entry
 	places  []int // of each entry, its leaf in leaves
 	cards   []announcement
+	judged  []judgement
 	counts  []store.Count
 	counted []int                          // of each count, its leaf in leaves
 	sums    map[store.RollupKey]store.Sums // by minute
@@ -36,6 +37,12 @@ type batch struct {
 type announcement struct {
 	card *record.Card
 	leaf int
+}
+
+// judgement is a verdict and its leaf in leaves.
+type judgement struct {
+	verdict *record.Verdict
+	leaf    int
 }
 
 // build reads what is waiting, up to a batch.
@@ -98,6 +105,9 @@ func (p *Projector) add(b *batch, e journal.Entry, row *[]byte) error {
 	}
 	if r.Count != nil {
 		b.counts, b.counted = append(b.counts, ledger.Count(r.Count)), append(b.counted, len(b.leaves))
+	}
+	if r.Verdict != nil {
+		b.judged = append(b.judged, judgement{r.Verdict, len(b.leaves)})
 	}
 	if r.Card != nil {
 		b.cards = append(b.cards, announcement{r.Card, len(b.leaves)})
@@ -177,6 +187,10 @@ func (p *Projector) commit(ctx context.Context, b *batch) error {
 		for i, a := range b.cards {
 			cards[i] = store.CardOf(a.card, b.leaves[a.leaf].Index)
 		}
+		verdicts := make([]store.Verdict, len(b.judged))
+		for i, j := range b.judged {
+			verdicts[i] = store.VerdictOf(j.verdict, b.leaves[j.leaf].Index)
+		}
 		if err := tx.AddEntries(ctx, b.entries); err != nil {
 			return err
 		}
@@ -184,6 +198,9 @@ func (p *Projector) commit(ctx context.Context, b *batch) error {
 			return err
 		}
 		if err := tx.AddCounts(ctx, b.counts); err != nil {
+			return err
+		}
+		if err := tx.AddVerdicts(ctx, verdicts); err != nil {
 			return err
 		}
 		if err := tx.AddRollups(ctx, b.rollups()); err != nil {

@@ -184,6 +184,12 @@ func (r *replica) counts(n int) {
 	}
 }
 
+// judge appends a verdict.
+func (r *replica) judge(id string) {
+	v := record.Verdict{TS: 1, ID: id, Upstream: "up", Target: "t", Act: record.ActQuarantine, Actor: "watch", Salt: salt(id)}
+	r.append(v.Append(nil))
+}
+
 // verify demands that the log verifies and returns the report.
 func (r *replica) verify() auditlog.Report {
 	r.t.Helper()
@@ -238,15 +244,16 @@ func TestProjectsEveryKind(t *testing.T) {
 		r.announceCard()
 		r.exchanges(40)
 		r.counts(3)
+		r.judge("vrd_1")
 		r.append(refused.Append(nil, record.KindRefused))
 		r.begin(901) // stays open
 		r.flush()
 		report := r.verify()
-		if report.Entries != 41 || report.Leaves != 48 || report.Counts != 3 || report.Unsigned != 0 || report.Cards != 1 {
+		if report.Entries != 41 || report.Leaves != 49 || report.Counts != 3 || report.Verdicts != 1 || report.Unsigned != 0 || report.Cards != 1 {
 			t.Errorf("report %+v", report)
 		}
 		mu.Lock()
-		if entries != 41 || leaves != 48 || len(heads) == 0 || heads[len(heads)-1].Size != 48 {
+		if entries != 41 || leaves != 49 || len(heads) == 0 || heads[len(heads)-1].Size != 49 {
 			t.Errorf("told of %d entries, %d leaves, heads %+v", entries, leaves, heads)
 		}
 		mu.Unlock()

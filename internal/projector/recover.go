@@ -23,8 +23,9 @@ const (
 
 // Recovery is what Recover found and did.
 type Recovery struct {
-	Lost  int      // exchanges that got the outcome "lost"
-	Notes []string // for the start record
+	Lost     int              // exchanges that got the outcome "lost"
+	Notes    []string         // for the start record
+	Verdicts []record.Verdict // of the journal that are not yet in the database, oldest first
 }
 
 // Recover finds the place to go on from and gives every exchange of the journal
@@ -42,7 +43,7 @@ func (p *Projector) Recover(ctx context.Context) (Recovery, error) {
 	if err != nil {
 		return rec, fmt.Errorf("recover journal %s: %w", p.id, err)
 	}
-	left, err := p.unfinished(at)
+	left, err := p.unfinished(at, &rec)
 	if err != nil {
 		return rec, fmt.Errorf("recover journal %s: %w", p.id, err)
 	}
@@ -103,8 +104,8 @@ type exchange struct {
 
 // unfinished reads the journal from the low-water mark to its end and returns
 // the exchanges without an outcome, oldest first. On the way it learns which were
-// open at the projected place.
-func (p *Projector) unfinished(at store.Projection) ([]*exchange, error) {
+// open at the projected place, and which verdicts come after it.
+func (p *Projector) unfinished(at store.Projection, rec *Recovery) ([]*exchange, error) {
 	open := map[string]*exchange{}
 	p.stored, p.read, p.chain = position(at.At), position(at.At), at.Chain
 	p.open = map[string]journal.Position{}
@@ -112,8 +113,12 @@ func (p *Projector) unfinished(at store.Projection) ([]*exchange, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := follow(open, e); err != nil {
+		v, err := follow(open, e)
+		if err != nil {
 			return nil, fmt.Errorf("record %d: %w", e.At.Seq, err)
+		}
+		if v != nil && e.At.Seq >= p.stored.Seq {
+			rec.Verdicts = append(rec.Verdicts, *v)
 		}
 		if e.Next == p.stored {
 			for rid, x := range open {
@@ -126,31 +131,31 @@ func (p *Projector) unfinished(at store.Projection) ([]*exchange, error) {
 	return left, nil
 }
 
-// follow takes one record into account.
-func follow(open map[string]*exchange, e journal.Entry) error {
+// follow takes one record into account, and returns it if it is a verdict.
+func follow(open map[string]*exchange, e journal.Entry) (*record.Verdict, error) {
 	kind, rid, err := record.Peek(e.Payload)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	switch kind {
-	case record.KindIntent:
-		r, err := record.Decode(e.Payload)
-		if err != nil {
-			return err
-		}
-		open[rid] = &exchange{at: e.At, intent: r.Exchange}
-	case record.KindAttempt:
-		r, err := record.Decode(e.Payload)
-		if err != nil {
-			return err
-		}
-		if x, ok := open[rid]; ok {
-			x.attempts = append(x.attempts, *r.Attempt)
-		}
 	case record.KindOutcome, record.KindRefused:
 		delete(open, rid)
+		return nil, nil
+	case record.KindIntent, record.KindAttempt, record.KindVerdict:
+	default:
+		return nil, nil
 	}
-	return nil
+	r, err := record.Decode(e.Payload)
+	if err != nil {
+		return nil, err
+	}
+	if r.Exchange != nil {
+		open[rid] = &exchange{at: e.At, intent: r.Exchange}
+	}
+	if x, ok := open[rid]; ok && r.Attempt != nil {
+		x.attempts = append(x.attempts, *r.Attempt)
+	}
+	return r.Verdict, nil
 }
 
 // lostAtOnce is how many outcomes one append writes.

@@ -124,6 +124,32 @@ func TestAnotherDatabase(t *testing.T) {
 	r.kill()
 }
 
+// TestRecoveredVerdicts: recovery returns the verdicts that the database does not
+// have yet, and no other.
+func TestRecoveredVerdicts(t *testing.T) {
+	r := newReplica(t, "a", storetest.Open(t, storetest.SQLite))
+	r.begin(0) // stays open, so that the journal is read from here
+	r.judge("vrd_1")
+	r.run()
+	r.flush()
+	r.judge("vrd_2")
+	r.flush()
+	r.kill()
+	r.open()
+	r.judge("vrd_3")
+	r.judge("vrd_4")
+	r.kill()
+	r.open()
+	ids := []string{}
+	for _, v := range r.rec.Verdicts {
+		ids = append(ids, v.ID)
+	}
+	if !slices.Equal(ids, []string{"vrd_3", "vrd_4"}) {
+		t.Errorf("recovered %v", ids)
+	}
+	r.kill()
+}
+
 // TestRefusedCheckpoint tampers with the log while the projector runs: leaves are
 // no longer signed, Flush says so, and the lag shows.
 func TestRefusedCheckpoint(t *testing.T) {

@@ -27,6 +27,7 @@ func TestPeek(t *testing.T) {
 		{hostile().Append(nil, KindIntent), KindIntent, hostile().RID},
 		{(&Attempt{RID: "req_1", N: 2}).Append(nil), KindAttempt, "req_1"},
 		{(&Count{RID: "req_1", Why: `","k":"head`}).Append(nil), KindCount, "req_1"},
+		{(&Verdict{ID: "vrd_1", Reason: `","rid":"x`}).Append(nil), KindVerdict, "vrd_1"},
 		{admin.Append(nil), KindAdmin, "adm_1"},
 		{(&Head{Size: 3}).Append(nil), KindHead, ""},
 	} {
@@ -84,6 +85,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add(filled[Attempt]().Append(nil))
 	f.Add(filled[Count]().Append(nil))
+	f.Add(filled[Verdict]().Append(nil))
 	f.Add(filled[Admin]().Append(nil))
 	f.Add(filled[Start]().Append(nil))
 	f.Add([]byte(strings.Repeat(`{"k":`, 50)))

@@ -18,8 +18,8 @@ import (
 // Kind names what a record tells.
 type Kind string
 
-// The kinds. Start, Refused, Outcome, Count, Admin, Card and Strangers become
-// leaves of the audit log; Intent, Attempt and Head do not.
+// The kinds. Start, Refused, Outcome, Count, Verdict, Admin, Card and Strangers
+// become leaves of the audit log; Intent, Attempt and Head do not.
 const (
 	KindStart     Kind = "start"     // a gateway began to write this journal
 	KindRefused   Kind = "refused"   // a known principal was denied; nothing was sent
@@ -27,6 +27,7 @@ const (
 	KindAttempt   Kind = "attempt"   // a request is about to leave for an upstream
 	KindOutcome   Kind = "outcome"   // how an exchange ended
 	KindCount     Kind = "count"     // our own count of a sampled answer
+	KindVerdict   Kind = "verdict"   // what an audit concluded, or what was decided about it
 	KindAdmin     Kind = "admin"     // an administrative act
 	KindCard      Kind = "card"      // a price card came into use
 	KindStrangers Kind = "strangers" // a minute's count of unauthenticated refusals
@@ -40,6 +41,7 @@ type Record struct {
 	Exchange  *Exchange // KindIntent, KindRefused and KindOutcome
 	Attempt   *Attempt
 	Count     *Count
+	Verdict   *Verdict
 	Admin     *Admin
 	Card      *Card
 	Strangers *Strangers
@@ -197,6 +199,9 @@ func (d *Decoder) DecodeAs(kind Kind, b []byte) (Record, error) {
 	case KindCount:
 		r.Count = new(Count)
 		into = r.Count
+	case KindVerdict:
+		r.Verdict = new(Verdict)
+		into = r.Verdict
 	case KindStart:
 		r.Start = new(Start)
 		into = r.Start
@@ -239,6 +244,8 @@ func (r Record) Append(b []byte) []byte {
 		return r.Attempt.Append(b)
 	case r.Count != nil:
 		return r.Count.Append(b)
+	case r.Verdict != nil:
+		return r.Verdict.Append(b)
 	case r.Start != nil:
 		return r.Start.Append(b)
 	case r.Admin != nil:

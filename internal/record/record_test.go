@@ -66,6 +66,7 @@ func TestRoundTrip(t *testing.T) {
 		{KindOutcome, x.Append(nil, KindOutcome), Record{Kind: KindOutcome, Exchange: x}},
 		{KindAttempt, filled[Attempt]().Append(nil), Record{Kind: KindAttempt, Attempt: filled[Attempt]()}},
 		{KindCount, filled[Count]().Append(nil), Record{Kind: KindCount, Count: filled[Count]()}},
+		{KindVerdict, filled[Verdict]().Append(nil), Record{Kind: KindVerdict, Verdict: filled[Verdict]()}},
 		{KindStart, filled[Start]().Append(nil), Record{Kind: KindStart, Start: filled[Start]()}},
 		{KindAdmin, filled[Admin]().Append(nil), Record{Kind: KindAdmin, Admin: filled[Admin]()}},
 		{KindCard, filled[Card]().Append(nil), Record{Kind: KindCard, Card: filled[Card]()}},

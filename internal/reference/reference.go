@@ -100,20 +100,47 @@ type Accounting struct {
 	Vocabulary string           `json:"vocabulary,omitempty"`
 }
 
-// Accuracy is how well the reference solves generated items.
+// Accuracy is how well the recorded deployments solve generated items, measured on
+// items that the mixture was not chosen by.
 type Accuracy struct {
-	Mixture []Share `json:"mixture"` // what the audit draws from, exactly
-	Solved  int     `json:"solved"`
-	Asked   int     `json:"asked"`
+	Mixture []Share `json:"mixture"`          // what audits draw from, exactly
 	Choice  bool    `json:"choice,omitempty"` // items are asked with options
+	Sample  string  `json:"sample"`           // SHA-256 of items of a fixed seed: a generator that makes others is another exam
 }
 
 // Share is one kind of item of a mixture, each equally likely.
 type Share struct {
 	Family     string `json:"family"`
 	Difficulty int    `json:"difficulty"`
-	Solved     int    `json:"solved"`
-	Asked      int    `json:"asked"`
+	Solved     []int  `json:"solved"` // by variant
+	Asked      []int  `json:"asked"`
+}
+
+// Total is how many items a variant solved, and of how many.
+func (a *Accuracy) Total(variant int) (solved, asked int) {
+	for _, s := range a.Mixture {
+		solved += s.Solved[variant]
+		asked += s.Asked[variant]
+	}
+	return solved, asked
+}
+
+// check makes sure that every share has a possible count of each source.
+func (a *Accuracy) check(variants int) error {
+	if len(a.Mixture) == 0 {
+		return errors.New("the accuracy is one on no items")
+	}
+	for _, s := range a.Mixture {
+		if len(s.Solved) != variants || len(s.Asked) != variants {
+			return fmt.Errorf("the items of %q were not put to each source", s.Family)
+		}
+		for v := range variants {
+			if s.Solved[v] < 0 || s.Solved[v] > s.Asked[v] {
+				return fmt.Errorf("of the items of %q, %d of %d are solved", s.Family, s.Solved[v], s.Asked[v])
+			}
+		}
+	}
+	return nil
 }
 
 // Opened is a reference with what its file says of it.
@@ -168,7 +195,8 @@ func Open(r io.Reader) (*Opened, error) {
 	return o, nil
 }
 
-// check makes sure that no sample points outside its alphabet.
+// check makes sure that no sample points outside its alphabet, and no count is
+// impossible.
 func (r *Reference) check() error {
 	if r.Model == "" || r.Recorded.IsZero() || !r.Expires.After(r.Recorded) {
 		return errors.New("a reference needs a model and the times between which it holds")
@@ -187,6 +215,9 @@ func (r *Reference) check() error {
 				}
 			}
 		}
+	}
+	if r.Accuracy != nil {
+		return r.Accuracy.check(len(r.Variants))
 	}
 	return nil
 }

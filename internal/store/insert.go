@@ -17,7 +17,7 @@ type insert struct {
 }
 
 // inserts lists every multi-row insert.
-var inserts = []*insert{&insertLeaf, &insertHash, &insertEntry, &insertCard, &insertCount, &upsertRollup, &upsertKey, &upsertAdmin}
+var inserts = []*insert{&insertLeaf, &insertHash, &insertEntry, &insertCard, &insertCount, &insertVerdict, &upsertRollup, &upsertKey, &upsertAdmin}
 
 // prepared is an insert made ready on the write pool.
 type prepared struct{ large, single *sql.Stmt }

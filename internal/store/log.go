@@ -180,7 +180,7 @@ func (t *Tx) LeafOf(ctx context.Context, rid string) (Leaf, error) {
 	const columns = `SELECT l.idx, l.kind, l.rid, l.ts, l.data, l.record FROM leaf l`
 	for _, query := range []string{
 		columns + ` JOIN ledger g ON g.leaf = l.idx WHERE g.rid = $1`,
-		columns + ` WHERE l.kind IN ('start', 'admin', 'card', 'strangers')
+		columns + ` WHERE l.kind IN ('start', 'admin', 'card', 'strangers', 'verdict')
 			AND l.kind <> 'outcome' AND l.kind <> 'refused' AND l.rid = $1`,
 	} {
 		for l, err := range collect(ctx, t, scanLeaf, query, rid) {

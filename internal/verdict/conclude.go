@@ -56,7 +56,7 @@ func (r *Report) verdict(n Null, f Fused, alpha float64) Verdict {
 			v.Veto, v.Tested = found.Text, true
 		}
 	}
-	if n == Same && r.Reference == nil && v.Veto == "" && f.MaxLogE < LevelNotice.Threshold() {
+	if (n == Same || n == Honest) && !r.compared(v.By) && v.Veto == "" && f.MaxLogE < LevelNotice.Threshold() {
 		v.Tested = false // facts can speak against a model; that they do not is no test of it
 	}
 	if !v.Tested {
@@ -78,6 +78,14 @@ func (r *Report) verdict(n Null, f Fused, alpha float64) Verdict {
 	}
 	v.Wording = r.wording(v)
 	return v
+}
+
+// compared reports whether one of the detectors compares answers with those of a
+// trusted model.
+func (r *Report) compared(by []ID) bool {
+	return slices.ContainsFunc(r.Detectors, func(d Result) bool {
+		return (d.Layer == Distribution || d.Layer == Capability) && slices.Contains(by, d.ID)
+	})
 }
 
 // capped is the level that a reference of this origin may raise.
