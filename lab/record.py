@@ -343,7 +343,8 @@ def record_words(name: str) -> None:
             draws = [{"question": q["sha256"], "first": [t[1:] for t in first], "then": {}} for q, first in zip(asked, firsts)]
             for (i, text, _), second in zip(follow, seconds):
                 draws[i]["then"][text] = [t[1:] for t in second]
-            log.write(cell, {"cell": cell, "draws": draws}, engine.done)
+            log.write(cell, {"cell": cell, "draws": draws})
+            log.tell(engine.done)
 
 
 def record_texts(name: str) -> None:
@@ -356,12 +357,10 @@ def record_texts(name: str) -> None:
         left = [key for key in prompts if key not in log.seen]
         for at in range(0, len(left), TEXT_BATCH):
             keys = [key for key in left[at : at + TEXT_BATCH] for _ in range(TEXT_SAMPLES)]
-            for i, text in enumerate(continuations(engine, name, keys, [dialogue(arm, engine, prompts[key], shots=False) for key in keys])):
-                if i % TEXT_SAMPLES == 0:
-                    texts = []
-                texts.append(text)
-                if len(texts) == TEXT_SAMPLES:
-                    log.write(keys[i], {"prompt": keys[i], "texts": texts}, engine.done)
+            texts = continuations(engine, name, keys, [dialogue(arm, engine, prompts[key], shots=False) for key in keys])
+            for i in range(0, len(keys), TEXT_SAMPLES):
+                log.write(keys[i], {"prompt": keys[i], "texts": texts[i : i + TEXT_SAMPLES]})
+            log.tell(engine.done)
 
 
 def continuations(engine: Engine, name: str, keys: list[str], prompts: list[list[int]]) -> list[str]:
@@ -418,10 +417,12 @@ class Log:
     def __exit__(self, *_):
         self.file.close()
 
-    def write(self, key: str, line: dict, tokens: int) -> None:
+    def write(self, key: str, line: dict) -> None:
         self.file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
         self.file.flush()
         self.seen.add(key)
+
+    def tell(self, tokens: int) -> None:
         took, done = time.monotonic() - self.started, len(self.seen) - self.before
         if took - self.told > 10 or len(self.seen) == self.of:
             self.told = took

@@ -145,8 +145,8 @@ func (r *run) print(ctx context.Context, w io.Writer, scenarios []scenario, titl
 		return err
 	}
 	fmt.Fprintf(w, "# Grid\n\n%s Banks %.12s. Holdout runs so far: %d. This took %s.\n\n", title, r.library.hash, len(runs), time.Since(started).Round(time.Second))
-	for _, print := range out {
-		print(w)
+	for _, write := range out {
+		write(w)
 	}
 	printWire(w, wire)
 	return nil
