@@ -209,7 +209,7 @@ func wireCell(all []result, id string) string {
 // bar says whether a relay's bill is found out within 100 answers, and whether a hidden
 // prompt is called one and nothing else.
 func (r *wireRow) bar(all []result) string {
-	if r.label == verdict.ModifiedPrompt {
+	if strings.HasPrefix(r.preset, "R11") {
 		named, accused := 0, 0
 		for _, x := range all {
 			if slices.Contains(x.Labels, "D1: "+string(r.label)) {
