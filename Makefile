@@ -5,7 +5,7 @@ FUZZTIME ?= 60s
 VERSION  := $(shell git describe --tags --exact-match 2>/dev/null || git describe --always --dirty --exclude '*' --abbrev=12 2>/dev/null | sed s/^/devel-/)
 
 .DEFAULT_GOAL := help
-.PHONY: build run test check lab lab-status lab-stop sdk bench fuzz clean help
+.PHONY: build run test check lab lab-status lab-stop sdk bench grid grid-holdout fuzz clean help
 
 build: ## build bin/sallyport: one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/sallyport ./cmd/sallyport
@@ -38,6 +38,12 @@ sdk: build ## run the official SDKs of three languages against the built binary
 bench: ## measure Sallyport against a plain reverse proxy in the same run
 	$(GO) run ./bench all
 
+grid: ## measure the audit's detectors on recorded models, small; see lab/README.md
+	@$(GO) run ./lab/grid dev
+
+grid-holdout: ## the same in full with frozen settings, on committed files only
+	@$(GO) run ./lab/grid holdout
+
 fuzz: ## run every fuzz target for FUZZTIME (60s)
 	@scripts/fuzz.sh $(FUZZTIME)
 
@@ -45,4 +51,4 @@ clean: ## remove what was built; keeps data, .lab and .tools
 	rm -rf bin
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -71,13 +71,19 @@ type comparison struct {
 	dropped int
 }
 
-// newComparison starts a stream afresh.
-func newComparison(s Stream) (*comparison, error) {
+// NewPaired is the test of pairs that streams are judged by, against so many trusted
+// deployments.
+func NewPaired(references int) (*stat.Paired, error) {
 	weights := make([]float64, numStrata)
 	for i := range weights {
 		weights[i] = 1
 	}
-	paired, err := stat.NewPaired(FeatureDims, len(s.References), weights...)
+	return stat.NewPaired(FeatureDims, references, weights...)
+}
+
+// newComparison starts a stream afresh.
+func newComparison(s Stream) (*comparison, error) {
+	paired, err := NewPaired(len(s.References))
 	if err != nil {
 		return nil, fmt.Errorf("watch %s: %w", s.Upstream, err)
 	}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/internal/llm"
+	"sallyport/internal/probe"
+	"sallyport/internal/reference"
+	"sallyport/internal/stat"
+	"sallyport/internal/verdict"
+)
+
+// result is what one audit came to: by column, after how many of its observations the
+// e-value was first at 20 and at 100.
+type result struct {
+	Audit   int                 `json:"audit"`
+	Crossed map[string]crossing `json:"crossed"`
+	Labels  []string            `json:"labels,omitempty"` // of what was found
+}
+
+// crossing is when evidence reached the levels; 0 for never.
+type crossing struct {
+	Five int `json:"five,omitempty"` // E >= 20
+	One  int `json:"one,omitempty"`  // E >= 100
+	N    int `json:"n"`              // observations in all
+}
+
+// The levels, as decimal logarithms: an e-process that reaches them rejects at 5 % and
+// at 1 %.
+var fivePercent, onePercent = math.Log10(20), 2.0
+
+// crossings of a curve whose points may have been thinned out; highest is the largest
+// value of the whole. A level that was reached between two points counts as reached at
+// the end.
+func crossings(curve []verdict.Point, highest float64) crossing {
+	c := crossing{}
+	if len(curve) > 0 {
+		c.N = int(curve[len(curve)-1].X)
+	}
+	reached := func(level float64) int {
+		i := slices.IndexFunc(curve, func(p verdict.Point) bool { return p.Y >= level })
+		switch {
+		case i >= 0:
+			return int(curve[i].X)
+		case highest >= level:
+			return c.N
+		}
+		return 0
+	}
+	c.Five, c.One = reached(fivePercent), reached(onePercent)
+	return c
+}
+
+// pool is what audits of one claimed model are made of.
+type pool struct {
+	settings *settings
+	variants []model  // the recorded honest deployments; the first is the reference proper
+	cells    []string // those that questions are drawn from
+	stems    map[string]string
+	wanted   int // bank samples of a cell and variant
+}
+
+// newPool prepares audits on the given cells.
+func newPool(s *settings, asked []Question, cells []string, variants ...model) (*pool, error) {
+	p := &pool{settings: s, variants: variants, cells: cells, stems: map[string]string{}}
+	for _, q := range asked {
+		p.stems[stem(q.Text)] = q.Cell
+	}
+	usable := len(p.usable())
+	if usable == 0 {
+		return nil, errNoCells
+	}
+	perAnswer := 4 // samples of the reference beside one answer; see probe's one-word detector
+	if len(variants) > 1 {
+		perAnswer = 16
+	}
+	// Which cells count is decided on each audit's own train split, so there may be fewer.
+	p.wanted = perAnswer * (s.Budget*3/(2*usable) + 8)
+	return p, nil
+}
+
+// usable are the cells whose exact entropy is within the detector's bounds.
+func (p *pool) usable() []string {
+	var in []string
+	for _, c := range p.cells {
+		if p.variants[0][c].counts() {
+			in = append(in, c)
+		}
+	}
+	return in
+}
+
+// reference is a fresh one, whose samples are drawn from the recorded distributions.
+// It is not sealed: only its samples matter to a detector.
+func (p *pool) reference(r *rand.Rand) *reference.Opened {
+	now := recorded
+	o := &reference.Opened{ID: "lab", Reference: reference.Reference{
+		Name: "lab", Model: facts.Model, Recorded: now, Expires: now.AddDate(100, 0, 0), Protocol: reference.Protocol{Questions: probe.QuestionsVersion},
+	}}
+	for v := range p.variants {
+		o.Variants = append(o.Variants, reference.Variant{Name: fmt.Sprint(v), Class: "local"})
+	}
+	for _, id := range p.cells {
+		cell := reference.Cell{ID: id}
+		index := map[string]int{}
+		sample := func(d *distribution, numbers []int, n int) []int {
+			drawn := make([]int, n)
+			for i := range drawn {
+				k := d.draw(r)
+				if numbers[k] < 0 {
+					at, known := index[d.words[k]]
+					if !known {
+						at = len(cell.Letters)
+						index[d.words[k]], cell.Letters = at, append(cell.Letters, d.words[k])
+					}
+					numbers[k] = at
+				}
+				drawn[i] = numbers[k]
+			}
+			return drawn
+		}
+		for _, m := range p.variants {
+			d := m[id]
+			numbers := slices.Repeat([]int{-1}, len(d.texts))
+			cell.Train = append(cell.Train, sample(d, numbers, p.settings.Train))
+			cell.Bank = append(cell.Bank, sample(d, numbers, p.wanted))
+		}
+		o.Words = append(o.Words, cell)
+	}
+	return o
+}
+
+// recorded is when simulated references were; audits of them run at the same time.
+var recorded = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// subject is a simulated endpoint. Its questions come one at a time.
+type subject struct {
+	stems  map[string]string
+	answer answerer
+	n      int
+}
+
+// Facts implements probe.Subject.
+func (s *subject) Facts() probe.Facts { return facts }
+
+// Ask implements probe.Subject.
+func (s *subject) Ask(_ context.Context, a *probe.Ask) *probe.Reply {
+	reply := &probe.Reply{Outcome: probe.Answered, Status: 200, Finish: llm.FinishStop, Text: "Hello."}
+	if cell, word := s.stems[stem(a.Turns[0].Text)]; word {
+		reply.Text = s.answer(s.n, cell)
+		s.n++
+	}
+	return reply
+}
+
+// words runs one audit by word questions: the product's own, on a fresh reference.
+func (p *pool) words(ctx context.Context, seed [32]byte, endpoint relay, budget int) (*verdict.Report, error) {
+	cfg := probe.Config{
+		Subject:   &subject{stems: p.stems, answer: endpoint(stat.Rand(stat.Seed(seed, "relay")))},
+		Reference: p.reference(stat.Rand(stat.Seed(seed, "reference"))),
+		Profile:   probe.Profile{Name: "lab", Budgets: map[verdict.ID]int{"D3": budget}},
+		Parallel:  1, Price: free,
+		Beacon: func(string) verdict.Beacon { return verdict.Beacon{Value: fmt.Sprintf("%x", seed), Source: "lab"} },
+		Now:    func() time.Time { return recorded },
+	}
+	report, _, err := probe.Run(ctx, cfg)
+	return report, err
+}
+
+// curves are the evidence of one audit, by detector and hypothesis.
+type curves map[string]verdict.Evidence
+
+// column names a detector's evidence on a hypothesis.
+func column(id verdict.ID, n verdict.Null) string { return string(id) + " " + string(n) }
+
+// add takes the evidence of a report.
+func (c curves) add(r *verdict.Report) {
+	for _, d := range r.Detectors {
+		for _, e := range d.Evidence {
+			c[column(d.ID, e.Null)] = e
+		}
+	}
+}
+
+// fused is the weighted mean of the detectors' e-values on a hypothesis, one
+// observation of each after the other, by the product's weights.
+func (c curves) fused(n verdict.Null) (verdict.Evidence, error) {
+	var applicable []verdict.ID
+	weights, names := map[string]float64{}, []string{}
+	for _, key := range sortedKeys(c) {
+		if id, of, _ := strings.Cut(key, " "); of == string(n) {
+			applicable = append(applicable, verdict.ID(id))
+		}
+	}
+	for id, w := range verdict.Weights(n, applicable) {
+		weights[string(id)], names = w, append(names, string(id))
+	}
+	f, err := stat.NewFusion(weights, names...)
+	if err != nil {
+		return verdict.Evidence{}, fmt.Errorf("fuse %s: %w", n, err)
+	}
+	type step struct {
+		x   float64
+		id  string
+		log float64
+	}
+	var steps []step
+	for _, id := range applicable {
+		for _, p := range c[column(id, n)].Curve {
+			steps = append(steps, step{p.X, string(id), p.Y * math.Ln10})
+		}
+	}
+	slices.SortStableFunc(steps, func(a, b step) int { return int(a.x - b.x) })
+	e := verdict.Evidence{Null: n}
+	for _, s := range steps {
+		if err := f.Set(s.id, s.log); err != nil {
+			return verdict.Evidence{}, fmt.Errorf("fuse %s: %w", n, err)
+		}
+		y := f.LogE() / math.Ln10
+		e.MaxLogE = max(e.MaxLogE, y)
+		e.Curve = append(e.Curve, verdict.Point{X: s.x, Y: y})
+	}
+	return e, nil
+}
