@@ -164,7 +164,8 @@ type auditFlags struct {
 	tolerance float64
 	html      string
 	bundle    string
-	quiet     bool
+	traffic   string
+	pace      time.Duration
 }
 
 func auditCommand(f *flags) *cobra.Command {
@@ -191,6 +192,8 @@ Audit only endpoints that you are entitled to test.`,
 	p.Float64Var(&a.tolerance, "tolerance", 0, "distance from the reference that is not held against the endpoint, in total variation")
 	p.StringVar(&a.html, "html", "", "write the report as a page to this file")
 	p.StringVar(&a.bundle, "bundle", "", "write the sealed record to this file (default audit-TIME.bundle)")
+	p.StringVar(&a.traffic, "traffic", "", "file of chat requests of yours, one a line, against which it is measured how well the questions can be told from traffic; nothing of it is kept")
+	p.DurationVar(&a.pace, "pace", 0, "mean time between questions, at random as independent clients come; default as fast as may be")
 	c.AddCommand(auditVerify(f), auditCompare(f), auditShow(f), auditRegister(f), auditList(f), auditOverride(f), auditRelease(f))
 	return c
 }
@@ -206,6 +209,13 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	}
 	if a.parallel < 1 || a.parallel > 64 {
 		return &exitError{exitUsage, "--parallel is a number from 1 to 64"}
+	}
+	if a.pace < 0 || a.pace > 24*time.Hour {
+		return &exitError{exitUsage, "--pace is a duration of at most a day"}
+	}
+	traffic, err := readTraffic(a.traffic)
+	if err != nil {
+		return err
 	}
 	end, err := a.endpoint(cmd)
 	if err != nil {
@@ -226,7 +236,7 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	}
 	cfg := probe.Config{
 		Program: version(), Subject: end, Reference: ref, Profile: profile, Tolerance: a.tolerance, Parallel: a.parallel,
-		Cap: limit, Price: prices, Beacon: ownBeacon, Detectable: true,
+		Cap: limit, Price: prices, Beacon: ownBeacon, Detectable: true, Camouflage: true, Traffic: traffic, Pace: a.pace,
 	}
 	if _, err := rand.Read(cfg.ItemKey[:]); err != nil {
 		return fmt.Errorf("draw a key: %w", err)
@@ -249,6 +259,23 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 		return err
 	}
 	return auditExit(r, auditErr)
+}
+
+// readTraffic reads the operator's sample; nil when no file is named.
+func readTraffic(path string) (*probe.Traffic, error) {
+	if path == "" {
+		return nil, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, &exitError{exitUsage, "--traffic: the file cannot be read: " + err.Error()}
+	}
+	defer file.Close()
+	t, err := probe.ReadTraffic(file)
+	if err != nil {
+		return nil, &exitError{exitUsage, "--traffic: " + err.Error()}
+	}
+	return t, nil
 }
 
 // auditExit is the exit code of an audit.

@@ -41,6 +41,8 @@ type recordFlags struct {
 	tools    bool
 	texts    int
 	public   bool
+	dress    string
+	tongues  []string
 }
 
 func referenceRecord(f *flags) *cobra.Command {
@@ -72,6 +74,8 @@ endpoint differs by more.`,
 	p.IntVar(&r.items, "items", 1000, "generated questions that its accuracy is measured by, besides those that choose them; 0 leaves them out")
 	p.BoolVar(&r.tools, "tools", false, "record also which of several like tools the model calls")
 	p.IntVar(&r.texts, "texts", 0, "continuations of each of some texts to record; 10 do, 0 leaves them out")
+	p.StringVar(&r.dress, "dress", probe.PlainDress, "how questions look, here and in the audits: plain, or as ordinary work, for relays that know probes")
+	p.StringSliceVar(&r.tongues, "languages", nil, "languages of the word questions, of en, ru, zh and ar (default: all; dressed, en)")
 	p.BoolVar(&r.public, "public", false, "the reference will be published, so it weighs nothing in verdicts")
 	return c
 }
@@ -97,6 +101,12 @@ func (f *flags) record(cmd *cobra.Command, r *recordFlags) error {
 	}
 	if r.train < 20 || r.train > 10_000 || r.bank < 16 || r.bank > 100_000 || r.items < 0 || r.items > 100_000 || r.texts < 0 || r.texts == 1 || r.texts > 1000 || r.lifetime < time.Hour || r.lifetime > 366*24*time.Hour {
 		return &exitError{exitUsage, "--train is 20 to 10000, --bank 16 to 100000, --items at most 100000, --texts 0 or 2 to 1000, and --valid an hour to a year"}
+	}
+	if r.dress == probe.WorkDress && len(r.tongues) == 0 {
+		r.tongues = []string{"en"} // what no traffic is in stands out
+	}
+	if err := probe.CheckDress(r.dress, r.tongues); err != nil {
+		return &exitError{exitUsage, "--dress, --languages: " + err.Error()}
 	}
 	e, close, err := r.enrolment(cmd)
 	if err != nil {
@@ -131,7 +141,7 @@ func (r *recordFlags) enrolment(cmd *cobra.Command) (*probe.Enrolment, func(), e
 			end.Close()
 		}
 	}
-	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Items: r.items, Tools: r.tools, Texts: r.texts, Parallel: r.parallel, Progress: recordProgress(cmd)}
+	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Items: r.items, Tools: r.tools, Texts: r.texts, Dress: r.dress, Languages: r.tongues, Parallel: r.parallel, Progress: recordProgress(cmd)}
 	if _, err := rand.Read(e.Seed[:]); err != nil {
 		return nil, nil, fmt.Errorf("draw a seed: %w", err)
 	}
@@ -206,12 +216,14 @@ type described struct {
 	Class    string    `json:"class"`
 	Variants int       `json:"variants"`
 	Cells    int       `json:"cells"`
+	Of       int       `json:"cells_asked"`
 	Solved   int       `json:"solved,omitempty"` // of so many generated items
 	Items    int       `json:"items,omitempty"`
 	Notes    []string  `json:"notes,omitempty"`
 	Recorded time.Time `json:"recorded"`
 	Expires  time.Time `json:"expires"`
 	Protocol string    `json:"protocol"`
+	Dress    string    `json:"dress"`
 	Signer   string    `json:"signer,omitempty"`
 	Imported bool      `json:"imported,omitempty"`
 	Public   bool      `json:"public,omitempty"`
@@ -221,8 +233,8 @@ type described struct {
 
 func describe(o *reference.Opened, trouble string) described {
 	d := described{
-		Name: o.Name, ID: o.ID, Model: o.Model, Host: o.Variants[0].Host, Class: o.Variants[0].Class, Variants: len(o.Variants),
-		Recorded: o.Recorded, Expires: o.Expires, Protocol: o.Protocol.Hash(), Signer: o.Signer, Imported: o.Imported, Public: o.Public, Reason: o.Variants[0].Reason, Notes: o.Notes,
+		Name: o.Name, ID: o.ID, Model: o.Model, Host: o.Variants[0].Host, Class: o.Variants[0].Class, Variants: len(o.Variants), Of: len(o.Words),
+		Recorded: o.Recorded, Expires: o.Expires, Protocol: o.Protocol.Hash(), Dress: o.Protocol.Dress, Signer: o.Signer, Imported: o.Imported, Public: o.Public, Reason: o.Variants[0].Reason, Notes: o.Notes,
 		State: "holds",
 	}
 	for _, c := range o.Words {
@@ -243,8 +255,8 @@ func describe(o *reference.Opened, trouble string) described {
 }
 
 func tellReference(cmd *cobra.Command, d described) {
-	fmt.Fprintf(cmd.OutOrStdout(), "name      %s\nid        %s\nmodel     %s\nsource    %s (%s)\nvariants  %d\ncells     %d of %d useful\nitems     %d of %d solved\nrecorded  %s\nexpires   %s\nprotocol  %s\nsigner    %s\nstate     %s\n",
-		visible(d.Name), d.ID, visible(d.Model), visible(d.Host), d.Class, d.Variants, d.Cells, len(probe.WordCells()), d.Solved, d.Items, stamp(d.Recorded), stamp(d.Expires), d.Protocol, orNobody(d.Signer), d.State)
+	fmt.Fprintf(cmd.OutOrStdout(), "name      %s\nid        %s\nmodel     %s\nsource    %s (%s)\nvariants  %d\ncells     %d of %d useful\nitems     %d of %d solved\nrecorded  %s\nexpires   %s\nprotocol  %s\ndress     %s\nsigner    %s\nstate     %s\n",
+		visible(d.Name), d.ID, visible(d.Model), visible(d.Host), d.Class, d.Variants, d.Cells, d.Of, d.Solved, d.Items, stamp(d.Recorded), stamp(d.Expires), d.Protocol, visible(d.Dress), orNobody(d.Signer), d.State)
 	for _, note := range d.Notes {
 		fmt.Fprintf(cmd.OutOrStdout(), "note      %s\n", visible(note))
 	}

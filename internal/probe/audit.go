@@ -9,6 +9,8 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +35,9 @@ type Config struct {
 	Beacon     func(commit string) verdict.Beacon
 	Detectable bool                // tell what share of another model's answers the audit would have found
 	Library    []*reference.Opened // of other models, the nearest of which it is told against
+	Camouflage bool                // tell how well the questions can be told from traffic
+	Traffic    *Traffic            // that they are compared with; built-in requests when nil
+	Pace       time.Duration       // mean time between questions, as of a Poisson process; 0 for as fast as may be
 	Progress   func(Progress)      // called now and then, never at once; nil for nobody
 	Now        func() time.Time
 }
@@ -55,6 +60,7 @@ type audit struct {
 	meter *meter
 	fused *fusion
 	seed  [32]byte
+	pacer *pacer // nil for no pace
 
 	mu      sync.Mutex
 	records []exchange // guarded by mu
@@ -88,6 +94,10 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 		Parallel: cfg.Parallel, Cap: int64(cfg.Cap), Questions: QuestionsVersion, FactsDate: theFacts().Date.Format(time.DateOnly),
 		Live: cfg.Trusted != nil,
 	}
+	plan.Camouflage, plan.Pace = cfg.Camouflage, cfg.Pace
+	if cfg.Camouflage && cfg.Traffic != nil {
+		plan.Traffic = cfg.Traffic.sample()
+	}
 	if cfg.Reference != nil {
 		plan.Reference, plan.RefID = newBaseline(cfg.Reference), cfg.Reference.ID
 		if plan.Detectable = cfg.Detectable; cfg.Detectable {
@@ -98,7 +108,7 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 	plan.ItemKey = hex.EncodeToString(item[:])
 	commit := plan.commit()
 	beacon := cfg.Beacon(commit)
-	a := &audit{Config: &cfg, plan: plan, meter: newMeter(cfg.Price, cfg.Cap)}
+	a := &audit{Config: &cfg, plan: plan, meter: newMeter(cfg.Price, cfg.Cap), pacer: newPacer(cfg.Pace)}
 	report, err := a.execute(ctx, beacon)
 	report.Decided = cfg.Now().UTC()
 	report.Spent.Took = report.Decided.Sub(report.Started)
@@ -121,6 +131,7 @@ func (a *audit) execute(ctx context.Context, beacon verdict.Beacon) (*verdict.Re
 		report.Detectors = append(report.Detectors, a.trial(ctx, &detectors[i], unusable))
 	}
 	report.Detectable = a.detectable(report.Detectors)
+	report.Camouflage = a.camouflage()
 	a.conclude(report, unusable)
 	switch {
 	case unusable != nil:
@@ -213,10 +224,12 @@ func (a *audit) ask(ctx context.Context, by verdict.ID, to arm, n int, q *Ask) *
 	if to == trusted {
 		subject = a.Trusted
 	}
+	a.pacer.wait(ctx)
+	sent := time.Since(a.plan.Started)
 	r := a.meter.ask(ctx, subject, q)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.records = append(a.records, exchange{By: by, To: to.String(), N: n, Ask: q, Reply: r})
+	a.records = append(a.records, exchange{By: by, To: to.String(), N: n, Sent: sent, Ask: q, Reply: r})
 	if r.Outcome == Capped {
 		a.capped = true
 	}
@@ -227,10 +240,27 @@ func (a *audit) ask(ctx context.Context, by verdict.ID, to arm, n int, q *Ask) *
 	return r
 }
 
+// exchanges are the questions that were asked so far, and the answers.
+func (a *audit) exchanges() []exchange {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.recorded == nil {
+		return slices.Clone(a.records)
+	}
+	var all []exchange
+	for x := range maps.Values(a.recorded) {
+		all = append(all, *x)
+	}
+	return all
+}
+
 // preflight asks one plain question to tell an endpoint that works from one that does
 // not, before anything is concluded from its answers.
 func (a *audit) preflight(ctx context.Context) *UnusableError {
 	q := Ask{Turns: User("Say hello."), MaxTokens: 64}
+	if a.plan.dressed() && a.plan.Reference.comparable(a.plan) == "" && len(a.plan.Reference.Words) > 0 {
+		q = workAsk(a.plan.Reference.Words[0].ID, stat.Rand(stat.Seed(a.seed, "preflight")))
+	}
 	r := a.ask(ctx, "preflight", suspect, 0, &q)
 	text := ""
 	switch r.Outcome {

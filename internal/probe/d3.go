@@ -63,5 +63,5 @@ func runWords(ctx context.Context, t *Trial) {
 	for _, i := range t.Reference.usable() {
 		cells = append(cells, t.Reference.Words[i])
 	}
-	t.betOnCells(ctx, cells, wordQuestions)
+	t.betOnCells(ctx, cells, wordsIn(t.Reference.Protocol.Dress))
 }
