@@ -166,12 +166,15 @@ type auditFlags struct {
 	bundle    string
 	traffic   string
 	pace      time.Duration
+	resume    string
+	from      *probe.Record // that is gone on with
+	signer    string        // of its bundle
 }
 
 func auditCommand(f *flags) *cobra.Command {
 	var a auditFlags
 	c := &cobra.Command{
-		Use:   "audit URL --model M",
+		Use:   "audit URL",
 		Short: "Ask an endpoint questions that show what it serves",
 		Long: `Asks an endpoint questions and says what the answers are evidence for, with its error rate.
 It needs no gateway: an address and a key will do. With a reference of the model (see:
@@ -182,17 +185,22 @@ Audit only endpoints that you are entitled to test.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.url = args[0]
+			if err := a.reopen(cmd); err != nil {
+				return err
+			}
 			return f.audit(cmd, &a)
 		},
 	}
 	a.add(c)
 	p := c.Flags()
+	_ = p.SetAnnotation("model", cobra.BashCompOneRequiredFlag, []string{"false"}) // a bundle says it as well
 	p.StringVar(&a.profile, "profile", "quick", "quick: under a minute; vet: before an endpoint is used")
 	p.StringVar(&a.reference, "reference", "", "name, id or file of the reference (default: the newest of the model); none for no reference")
 	p.Float64Var(&a.tolerance, "tolerance", 0, "distance from the reference that is not held against the endpoint, in total variation")
 	p.StringVar(&a.html, "html", "", "write the report as a page to this file")
 	p.StringVar(&a.bundle, "bundle", "", "write the sealed record to this file (default audit-TIME.bundle)")
 	p.StringVar(&a.traffic, "traffic", "", "file of chat requests of yours, one a line, against which it is measured how well the questions can be told from traffic; nothing of it is kept")
+	p.StringVar(&a.resume, "resume", "", "bundle of an audit of at most a day ago that was interrupted or reached its cap, to go on with")
 	p.DurationVar(&a.pace, "pace", 0, "mean time between questions, at random as independent clients come; default as fast as may be")
 	c.AddCommand(auditVerify(f), auditCompare(f), auditShow(f), auditRegister(f), auditList(f), auditOverride(f), auditRelease(f))
 	return c
@@ -230,6 +238,9 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	if err != nil {
 		return err
 	}
+	if a.from != nil && a.signer != signerOf(key) {
+		return &exitError{exitUsage, "only an audit that was sealed with the key of this data folder is gone on with: its answers are taken over"}
+	}
 	ref, err := pickReference(shelf, a.reference, a.model)
 	if err != nil {
 		return err
@@ -249,8 +260,11 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	// An interrupted audit still shows and keeps what it saw.
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 	defer stop()
-	r, record, auditErr := probe.Run(ctx, cfg)
+	r, record, auditErr := a.run(ctx, cfg)
 	bar.clear()
+	if r == nil {
+		return &exitError{exitUsage, auditErr.Error()}
+	}
 	r.Target.CertKey = end.CertKey()
 	if err := a.keep(record, key); err != nil {
 		return err
@@ -259,6 +273,42 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 		return err
 	}
 	return auditExit(r, auditErr)
+}
+
+// reopen reads the record that is gone on with, which says what is asked for.
+func (a *auditFlags) reopen(cmd *cobra.Command) error {
+	if a.resume == "" {
+		if a.model == "" {
+			return &exitError{exitUsage, "which model? Name it with --model"}
+		}
+		return nil
+	}
+	for _, fixed := range []string{"profile", "reference", "tolerance", "parallel", "pace"} {
+		if cmd.Flags().Changed(fixed) {
+			return &exitError{exitUsage, "--" + fixed + " is fixed by the plan of the audit that is gone on with"}
+		}
+	}
+	record, sealed, err := openBundle(a.resume)
+	if err != nil {
+		return err
+	}
+	a.from, a.signer = record, sealed.Signer
+	if cmd.Flags().Changed("model") {
+		return nil
+	}
+	return cmd.Flags().Set("model", record.Plan.Facts.Model)
+}
+
+// run begins an audit, or goes on with one. The report is nil when it cannot be gone on
+// with.
+func (a *auditFlags) run(ctx context.Context, cfg probe.Config) (*verdict.Report, *probe.Record, error) {
+	if a.from == nil {
+		return probe.Run(ctx, cfg)
+	}
+	if a.limit == "" {
+		cfg.Cap = price.Nano(a.from.Plan.Cap)
+	}
+	return probe.Resume(ctx, cfg, a.from)
 }
 
 // readTraffic reads the operator's sample; nil when no file is named.
@@ -291,7 +341,7 @@ func auditExit(r *verdict.Report, err error) error {
 		return &exitError{code, unusable.Text}
 	}
 	if errors.Is(err, context.Canceled) {
-		return &exitError{exitInterrupted, "interrupted; what was seen until then is in the bundle"}
+		return &exitError{exitInterrupted, "interrupted; what was seen until then is in the bundle; go on with --resume"}
 	}
 	if err != nil {
 		return err
@@ -306,6 +356,9 @@ func auditExit(r *verdict.Report, err error) error {
 func (a *auditFlags) keep(record *probe.Record, key ed25519.PrivateKey) error {
 	if a.bundle == "" {
 		a.bundle = "audit-" + record.Plan.Started.Format("20060102T150405Z") + ".bundle"
+		if a.from != nil { // the first half stays
+			a.bundle = "audit-" + record.Report.Decided.Format("20060102T150405Z") + ".bundle"
+		}
 	}
 	file, err := os.OpenFile(a.bundle, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

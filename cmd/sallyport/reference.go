@@ -20,6 +20,14 @@ import (
 // evidenceSigner is the name of a key that signs.
 func evidenceSigner(key ed25519.PrivateKey) string { return evidence.Signer(key) }
 
+// signerOf is the name of the key of a data folder; empty without one.
+func signerOf(key ed25519.PrivateKey) string {
+	if key == nil {
+		return ""
+	}
+	return evidenceSigner(key)
+}
+
 func referenceCommand(f *flags) *cobra.Command {
 	c := &cobra.Command{Use: "reference", Short: "Recorded answers of trusted deployments, which audits compare with"}
 	c.AddCommand(referenceRecord(f), referenceList(f), referenceVerify(f), referenceExport(f), referenceImport(f))

@@ -64,8 +64,10 @@ type audit struct {
 
 	mu      sync.Mutex
 	records []exchange // guarded by mu
-	capped  bool       // guarded by mu
+	ended   Outcome    // why nothing more is asked: Capped or Interrupted; guarded by mu
 	now     Progress   // guarded by mu
+
+	kept map[place]*exchange // of an audit that is gone on with: what need not be asked again
 
 	// Of an audit that is done again from its record.
 	recorded map[place]*exchange
@@ -108,11 +110,19 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 	plan.ItemKey = hex.EncodeToString(item[:])
 	commit := plan.commit()
 	beacon := cfg.Beacon(commit)
-	a := &audit{Config: &cfg, plan: plan, meter: newMeter(cfg.Price, cfg.Cap), pacer: newPacer(cfg.Pace)}
+	return newAudit(&cfg, plan).run(ctx, beacon)
+}
+
+func newAudit(cfg *Config, plan *Plan) *audit {
+	return &audit{Config: cfg, plan: plan, meter: newMeter(cfg.Price, cfg.Cap), pacer: newPacer(plan.Pace)}
+}
+
+// run executes the plan and makes the record of it.
+func (a *audit) run(ctx context.Context, beacon verdict.Beacon) (*verdict.Report, *Record, error) {
 	report, err := a.execute(ctx, beacon)
-	report.Decided = cfg.Now().UTC()
+	report.Decided = a.Now().UTC()
 	report.Spent.Took = report.Decided.Sub(report.Started)
-	return report, &Record{Plan: plan, Beacon: beacon, Exchanges: a.records, Report: report, Reference: cfg.Reference}, err
+	return report, &Record{Plan: a.plan, Beacon: beacon, Exchanges: a.records, Report: report, Reference: a.Reference}, err
 }
 
 // execute runs the plan. All that it concludes follows from the plan, the beacon and
@@ -142,7 +152,7 @@ func (a *audit) execute(ctx context.Context, beacon verdict.Beacon) (*verdict.Re
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.capped {
+	if a.ended == Capped {
 		report.Stopped = "the spend cap was reached"
 	}
 	return report, nil
@@ -159,7 +169,7 @@ func (a *audit) trial(ctx context.Context, d *detector, unusable *UnusableError)
 	case unusable != nil:
 		result.State, result.Reason = verdict.NotRun, "the endpoint is unusable"
 		return result
-	case ctx.Err() != nil || a.over():
+	case a.over():
 		result.State, result.Reason = verdict.NotRun, "the audit ended before"
 		return result
 	}
@@ -212,7 +222,7 @@ func (a *audit) tell() {
 func (a *audit) over() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.capped
+	return a.ended != ""
 }
 
 // ask sends one question of a detector, and records it.
@@ -220,24 +230,43 @@ func (a *audit) ask(ctx context.Context, by verdict.ID, to arm, n int, q *Ask) *
 	if a.recorded != nil {
 		return a.replay(place{by, to.String(), n}, q)
 	}
+	x := a.reuse(place{by, to.String(), n}, q)
+	if x == nil {
+		x = a.send(ctx, by, to, n, q)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.records = append(a.records, *x)
+	a.end(x.Reply)
+	a.now.Asked++
+	if a.now.Asked%4 == 0 {
+		a.tell()
+	}
+	return x.Reply
+}
+
+// send sends one question.
+func (a *audit) send(ctx context.Context, by verdict.ID, to arm, n int, q *Ask) *exchange {
 	subject := a.Subject
 	if to == trusted {
 		subject = a.Trusted
 	}
 	a.pacer.wait(ctx)
-	sent := time.Since(a.plan.Started)
-	r := a.meter.ask(ctx, subject, q)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.records = append(a.records, exchange{By: by, To: to.String(), N: n, Sent: sent, Ask: q, Reply: r})
-	if r.Outcome == Capped {
-		a.capped = true
+	x := &exchange{By: by, To: to.String(), N: n, Sent: time.Since(a.plan.Started), Ask: q}
+	if ctx.Err() == nil {
+		x.Reply = a.meter.ask(ctx, subject, q)
 	}
-	a.now.Asked++
-	if a.now.Asked%4 == 0 {
-		a.tell()
+	if ctx.Err() != nil && (x.Reply == nil || !x.Reply.OK()) {
+		x.Reply = &Reply{Outcome: Interrupted, Error: "the audit was interrupted"}
 	}
-	return r
+	return x
+}
+
+// end notes that nothing more is asked after this reply; the caller holds mu.
+func (a *audit) end(r *Reply) {
+	if r.Outcome == Capped || r.Outcome == Interrupted {
+		a.ended = r.Outcome
+	}
 }
 
 // exchanges are the questions that were asked so far, and the answers.
@@ -264,7 +293,7 @@ func (a *audit) preflight(ctx context.Context) *UnusableError {
 	r := a.ask(ctx, "preflight", suspect, 0, &q)
 	text := ""
 	switch r.Outcome {
-	case Answered:
+	case Answered, Interrupted:
 		return nil
 	case Denied:
 		text = "the endpoint refuses the key" + said(r)

@@ -206,6 +206,9 @@ func (a *audit) camouflage() *verdict.Camouflage {
 	}
 }
 
+// unsent are the outcomes of questions that no relay saw.
+var unsent = []Outcome{Capped, Interrupted, Forbidden}
+
 // seen are the judged questions that were sent, as a relay saw them.
 func (a *audit) seen(timed bool) [][]stat.Feature {
 	all := a.exchanges()
@@ -222,7 +225,7 @@ func (a *audit) seen(timed bool) [][]stat.Feature {
 	}
 	var judged []sent
 	for i, x := range all {
-		if x.To == suspect.String() && slices.Contains(judgedBy, x.By) && x.Reply.Outcome != Capped && x.Reply.Outcome != Forbidden {
+		if x.To == suspect.String() && slices.Contains(judgedBy, x.By) && !slices.Contains(unsent, x.Reply.Outcome) {
 			judged = append(judged, sent{x, gaps[i]})
 		}
 	}

@@ -191,7 +191,7 @@ func runItems(ctx context.Context, t *Trial) {
 	}
 	dresses := stat.Rand(stat.Seed(t.Seed, "dress"))
 	seen, beside, unparsed := newMarks(len(source.mixture)), newMarks(len(source.mixture)), 0
-	for asked := 0; asked < t.Budget && !t.Over(ctx) && (asked < leastItems || !t.decided(bets.nulls())); {
+	for asked := 0; asked < t.Budget && !t.Over() && (asked < leastItems || !t.decided(bets.nulls())); {
 		batch, err := t.putItems(ctx, source, dresses, min(max(t.Parallel, 1), t.Budget-asked))
 		if err != nil {
 			t.Inconclusive("%v", err)

@@ -169,9 +169,8 @@ func (a *audit) replay(at place, q *Ask) *Reply {
 		return &Reply{Outcome: Capped}
 	case !bytes.Equal(jsonOf(x.Ask), jsonOf(q)):
 		a.stray("question %d of %s to the %s is not the one that the seed gives", at.n, at.by, at.to)
-	case x.Reply.Outcome == Capped:
-		a.capped = true
 	}
+	a.end(x.Reply)
 	return x.Reply
 }
 
