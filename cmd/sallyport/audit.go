@@ -202,7 +202,7 @@ Audit only endpoints that you are entitled to test.`,
 	p.StringVar(&a.traffic, "traffic", "", "file of chat requests of yours, one a line, against which it is measured how well the questions can be told from traffic; nothing of it is kept")
 	p.StringVar(&a.resume, "resume", "", "bundle of an audit of at most a day ago that was interrupted or reached its cap, to go on with")
 	p.DurationVar(&a.pace, "pace", 0, "mean time between questions, at random as independent clients come; default as fast as may be")
-	c.AddCommand(auditVerify(f), auditCompare(f), auditShow(f), auditRegister(f), auditList(f), auditOverride(f), auditRelease(f))
+	c.AddCommand(auditVerify(f), auditCompare(f), auditShow(f), auditRegister(f), auditList(f), auditWatch(f), auditOverride(f), auditRelease(f))
 	return c
 }
 
