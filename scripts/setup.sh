@@ -2,7 +2,7 @@
 # Installs what the tests need and this machine lacks: system packages with apt when that is possible,
 # everything else into the ignored folders .tools/ and .venv/. Prints one line a part.
 #
-#   scripts/setup.sh [PART ...]     parts: cc python postgres redis node sdk-python sdk-node agent lab; all by default
+#   scripts/setup.sh [PART ...]     parts: cc python postgres redis chromium node sdk-python sdk-node agent lab; all by default
 #
 # A part that cannot be had is no error here: it is written to .tools/missing, one line each,
 # "part: reason", for the caller to judge. Always run from a clean state; finished parts take no time.
@@ -61,6 +61,12 @@ part_redis() {
 	have_redis() { command -v redis-server >/dev/null || command -v valkey-server >/dev/null; }
 	have_redis || apt_install redis-server || true
 	if have_redis; then say "redis: ok"; else lacks redis "no Redis or Valkey server; on Debian: apt-get install redis-server"; fi
+}
+
+part_chromium() { # shows the report's page as a manager sees it
+	have_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
+	have_chromium || apt_install chromium || true
+	if have_chromium; then say "chromium: ok"; else lacks chromium "no Chromium for the test of the report's page; on Debian: apt-get install chromium"; fi
 }
 
 # node_bin prints the folder of a Node of at least version 22, the oldest that the SDKs support.
@@ -131,10 +137,10 @@ part_lab() { # the small real model that the SDK matrix also talks to
 	if [ -e .lab/models/smollm2.gguf ] || python3 lab/lab.py install smollm2; then say "lab: ok"; else lacks lab "the lab's model could not be installed"; fi
 }
 
-[ $# -gt 0 ] || set -- cc python postgres redis node sdk-python sdk-node agent lab
+[ $# -gt 0 ] || set -- cc python postgres redis chromium node sdk-python sdk-node agent lab
 for part; do
 	case "$part" in
-	cc | python | postgres | redis | node | sdk-python | sdk-node | agent | lab) "part_${part//-/_}" ;;
+	cc | python | postgres | redis | chromium | node | sdk-python | sdk-node | agent | lab) "part_${part//-/_}" ;;
 	*)
 		echo "setup: no part called $part" >&2
 		exit 2

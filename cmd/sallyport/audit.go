@@ -222,6 +222,11 @@ type auditFlags struct {
 	why       string
 	html      string
 	bundle    string
+	traffic   string
+	pace      time.Duration
+	resume    string
+	from      *probe.Record // that is gone on with
+	signer    string        // of its bundle
 }
 
 func auditCommand(f *flags) *cobra.Command {
@@ -240,11 +245,15 @@ Audit only endpoints that you are entitled to test.`,
 			if err := a.take(args); err != nil {
 				return err
 			}
+			if err := a.reopen(cmd); err != nil {
+				return err
+			}
 			return f.audit(cmd, &a)
 		},
 	}
 	a.add(c)
 	p := c.Flags()
+	_ = p.SetAnnotation("model", cobra.BashCompOneRequiredFlag, []string{"false"}) // a bundle says it as well
 	p.StringVar(&a.profile, "profile", "quick", "quick: under a minute; vet: before an endpoint is used")
 	p.StringVar(&a.reference, "reference", "", "name, id or file of the reference (default: the newest of the model); none for no reference")
 	p.StringVar(&a.trusted, "trusted", "", "a live reference that is asked as well: URL or upstream, or either with ,MODEL")
@@ -255,7 +264,10 @@ Audit only endpoints that you are entitled to test.`,
 	p.StringVar(&a.quality, "quality", "", "file of published questions as JSON lines (question, answer, licence, source, and choices and family if any): shown, without weight")
 	p.StringVar(&a.html, "html", "", "write the report as a page to this file")
 	p.StringVar(&a.bundle, "bundle", "", "write the sealed record to this file (default audit-TIME.bundle)")
-	c.AddCommand(auditVerify(f), auditCompare(f), auditShow(f), auditRegister(f), auditList(f), auditOverride(f), auditRelease(f))
+	p.StringVar(&a.traffic, "traffic", "", "file of chat requests of yours, one a line, against which it is measured how well the questions can be told from traffic; nothing of it is kept")
+	p.StringVar(&a.resume, "resume", "", "bundle of an audit of at most a day ago that was interrupted or reached its cap, to go on with")
+	p.DurationVar(&a.pace, "pace", 0, "mean time between questions, at random as independent clients come; default as fast as may be")
+	c.AddCommand(auditVerify(f), auditCompare(f), auditShow(f), auditRegister(f), auditList(f), auditWatch(f), auditOverride(f), auditRelease(f))
 	return c
 }
 
@@ -270,6 +282,13 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	}
 	if a.parallel < 1 || a.parallel > 64 {
 		return &exitError{exitUsage, "--parallel is a number from 1 to 64"}
+	}
+	if a.pace < 0 || a.pace > 24*time.Hour {
+		return &exitError{exitUsage, "--pace is a duration of at most a day"}
+	}
+	traffic, err := readTraffic(a.traffic)
+	if err != nil {
+		return err
 	}
 	end, err := a.endpoint(cmd, f)
 	if err != nil {
@@ -291,13 +310,16 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	if err != nil {
 		return err
 	}
+	if a.from != nil && a.signer != signerOf(key) {
+		return &exitError{exitUsage, "only an audit that was sealed with the key of this data folder is gone on with: its answers are taken over"}
+	}
 	ref, err := pickReference(shelf, a.reference, a.model)
 	if err != nil {
 		return err
 	}
 	cfg := probe.Config{
 		Program: version(), Subject: end, Reference: ref, Profile: profile, Tolerance: a.tolerance, Parallel: a.parallel,
-		Cap: limit, Price: prices, Beacon: ownBeacon, Detectable: true,
+		Cap: limit, Price: prices, Beacon: ownBeacon, Detectable: true, Camouflage: true, Traffic: traffic, Pace: a.pace,
 	}
 	if cfg.Quality, err = a.published(); err != nil {
 		return err
@@ -324,8 +346,11 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	// An interrupted audit still shows and keeps what it saw.
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 	defer stop()
-	r, record, auditErr := probe.Run(ctx, cfg)
+	r, record, auditErr := a.run(ctx, cfg)
 	bar.clear()
+	if r == nil {
+		return &exitError{exitUsage, auditErr.Error()}
+	}
 	r.Target.CertKey = end.CertKey()
 	if err := a.keep(record, key); err != nil {
 		return err
@@ -390,6 +415,59 @@ func (a *auditFlags) second(cmd *cobra.Command, f *flags, profile probe.Profile)
 	return end, err
 }
 
+// reopen reads the record that is gone on with, which says what is asked for.
+func (a *auditFlags) reopen(cmd *cobra.Command) error {
+	if a.resume == "" {
+		if a.model == "" {
+			return &exitError{exitUsage, "which model? Name it with --model"}
+		}
+		return nil
+	}
+	for _, fixed := range []string{"profile", "reference", "tolerance", "parallel", "pace"} {
+		if cmd.Flags().Changed(fixed) {
+			return &exitError{exitUsage, "--" + fixed + " is fixed by the plan of the audit that is gone on with"}
+		}
+	}
+	record, sealed, err := openBundle(a.resume)
+	if err != nil {
+		return err
+	}
+	a.from, a.signer = record, sealed.Signer
+	if cmd.Flags().Changed("model") {
+		return nil
+	}
+	return cmd.Flags().Set("model", record.Plan.Facts.Model)
+}
+
+// run begins an audit, or goes on with one. The report is nil when it cannot be gone on
+// with.
+func (a *auditFlags) run(ctx context.Context, cfg probe.Config) (*verdict.Report, *probe.Record, error) {
+	if a.from == nil {
+		return probe.Run(ctx, cfg)
+	}
+	if a.limit == "" {
+		cfg.Cap = price.Nano(a.from.Plan.Cap)
+	}
+	return probe.Resume(ctx, cfg, a.from)
+}
+
+// readTraffic reads the operator's sample; nil when no file is named.
+func readTraffic(path string) (*probe.Traffic, error) {
+	if path == "" {
+		return nil, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, &exitError{exitUsage, "--traffic: the file cannot be read: " + err.Error()}
+	}
+	defer file.Close()
+	t, err := probe.ReadTraffic(file)
+	if err != nil {
+		return nil, &exitError{exitUsage, "--traffic: " + err.Error()}
+	}
+	return t, nil
+}
+
 // auditExit is the exit code of an audit.
 func auditExit(r *verdict.Report, err error) error {
 	if unusable, is := errors.AsType[*probe.UnusableError](err); is {
@@ -403,7 +481,7 @@ func auditExit(r *verdict.Report, err error) error {
 		return &exitError{code, unusable.Text}
 	}
 	if errors.Is(err, context.Canceled) {
-		return &exitError{exitInterrupted, "interrupted; what was seen until then is in the bundle"}
+		return &exitError{exitInterrupted, "interrupted; what was seen until then is in the bundle; go on with --resume"}
 	}
 	if err != nil {
 		return err
@@ -418,6 +496,9 @@ func auditExit(r *verdict.Report, err error) error {
 func (a *auditFlags) keep(record *probe.Record, key ed25519.PrivateKey) error {
 	if a.bundle == "" {
 		a.bundle = "audit-" + record.Plan.Started.Format("20060102T150405Z") + ".bundle"
+		if a.from != nil { // the first half stays
+			a.bundle = "audit-" + record.Report.Decided.Format("20060102T150405Z") + ".bundle"
+		}
 	}
 	file, err := os.OpenFile(a.bundle, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

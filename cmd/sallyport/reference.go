@@ -20,6 +20,14 @@ import (
 // evidenceSigner is the name of a key that signs.
 func evidenceSigner(key ed25519.PrivateKey) string { return evidence.Signer(key) }
 
+// signerOf is the name of the key of a data folder; empty without one.
+func signerOf(key ed25519.PrivateKey) string {
+	if key == nil {
+		return ""
+	}
+	return evidenceSigner(key)
+}
+
 func referenceCommand(f *flags) *cobra.Command {
 	c := &cobra.Command{Use: "reference", Short: "Recorded answers of trusted deployments, which audits compare with"}
 	c.AddCommand(referenceRecord(f), referenceList(f), referenceVerify(f), referenceExport(f), referenceImport(f))
@@ -43,6 +51,8 @@ type recordFlags struct {
 	numbers  int
 	past     bool
 	public   bool
+	dress    string
+	tongues  []string
 }
 
 func referenceRecord(f *flags) *cobra.Command {
@@ -78,6 +88,8 @@ endpoint differs by more.`,
 	p.IntVar(&r.texts, "texts", 0, "continuations of each of some texts to record; 10 do, 0 leaves them out")
 	p.IntVar(&r.numbers, "numbers", 0, "questions for a number to which the model sticks to an answer, right or wrong; 100 do, 0 leaves them out")
 	p.BoolVar(&r.past, "past", false, "record also what shows later that this very endpoint has changed")
+	p.StringVar(&r.dress, "dress", probe.PlainDress, "how questions look, here and in the audits: plain, or as ordinary work, for relays that know probes")
+	p.StringSliceVar(&r.tongues, "languages", nil, "languages of the word questions, of en, ru, zh and ar (default: all; dressed, en)")
 	p.BoolVar(&r.public, "public", false, "the reference will be published, so it weighs nothing in verdicts")
 	return c
 }
@@ -103,6 +115,12 @@ func (f *flags) record(cmd *cobra.Command, r *recordFlags) error {
 	}
 	if r.train < 20 || r.train > 10_000 || r.bank < 16 || r.bank > 100_000 || r.items < 0 || r.items > 100_000 || r.texts < 0 || r.texts == 1 || r.texts > 1000 || r.numbers != 0 && (r.numbers < 40 || r.numbers > 1000) || r.lifetime < time.Hour || r.lifetime > 366*24*time.Hour {
 		return &exitError{exitUsage, "--train is 20 to 10000, --bank 16 to 100000, --items at most 100000, --texts 0 or 2 to 1000, --numbers 0 or 40 to 1000, and --valid an hour to a year"}
+	}
+	if r.dress == probe.WorkDress && len(r.tongues) == 0 {
+		r.tongues = []string{"en"} // what no traffic is in stands out
+	}
+	if err := probe.CheckDress(r.dress, r.tongues); err != nil {
+		return &exitError{exitUsage, "--dress, --languages: " + err.Error()}
 	}
 	e, close, err := r.enrolment(cmd, f)
 	if err != nil {
@@ -137,7 +155,7 @@ func (r *recordFlags) enrolment(cmd *cobra.Command, f *flags) (*probe.Enrolment,
 			end.Close()
 		}
 	}
-	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Items: r.items, Tools: r.tools, Texts: r.texts, Numbers: r.numbers, Past: r.past, Parallel: r.parallel, Progress: recordProgress(cmd)}
+	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Items: r.items, Tools: r.tools, Texts: r.texts, Numbers: r.numbers, Past: r.past, Dress: r.dress, Languages: r.tongues, Parallel: r.parallel, Progress: recordProgress(cmd)}
 	if _, err := rand.Read(e.Seed[:]); err != nil {
 		return nil, nil, fmt.Errorf("draw a seed: %w", err)
 	}
@@ -211,12 +229,14 @@ type described struct {
 	Class    string    `json:"class"`
 	Variants int       `json:"variants"`
 	Cells    int       `json:"cells"`
+	Of       int       `json:"cells_asked"`
 	Solved   int       `json:"solved,omitempty"` // of so many generated items
 	Items    int       `json:"items,omitempty"`
 	Notes    []string  `json:"notes,omitempty"`
 	Recorded time.Time `json:"recorded"`
 	Expires  time.Time `json:"expires"`
 	Protocol string    `json:"protocol"`
+	Dress    string    `json:"dress"`
 	Signer   string    `json:"signer,omitempty"`
 	Imported bool      `json:"imported,omitempty"`
 	Public   bool      `json:"public,omitempty"`
@@ -226,8 +246,8 @@ type described struct {
 
 func describe(o *reference.Opened) described {
 	d := described{
-		Name: o.Name, ID: o.ID, Model: o.Model, Host: o.Variants[0].Host, Class: o.Variants[0].Class, Variants: len(o.Variants),
-		Recorded: o.Recorded, Expires: o.Expires, Protocol: o.Protocol.Hash(), Signer: o.Signer, Imported: o.Imported, Public: o.Public, Reason: o.Variants[0].Reason, Notes: o.Notes,
+		Name: o.Name, ID: o.ID, Model: o.Model, Host: o.Variants[0].Host, Class: o.Variants[0].Class, Variants: len(o.Variants), Of: len(o.Words),
+		Recorded: o.Recorded, Expires: o.Expires, Protocol: o.Protocol.Hash(), Dress: o.Protocol.Dress, Signer: o.Signer, Imported: o.Imported, Public: o.Public, Reason: o.Variants[0].Reason, Notes: o.Notes,
 		State: "holds",
 	}
 	for _, c := range o.Words {
@@ -249,8 +269,8 @@ func tellReference(cmd *cobra.Command, d described) {
 	if d.Items > 0 {
 		items = fmt.Sprintf("%d of %d solved", d.Solved, d.Items)
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "name      %s\nid        %s\nmodel     %s\nsource    %s (%s)\nvariants  %d\ncells     %d of %d useful\nitems     %s\nrecorded  %s\nexpires   %s\nprotocol  %s\nsigner    %s\nstate     %s\n",
-		visible(d.Name), d.ID, visible(d.Model), visible(d.Host), d.Class, d.Variants, d.Cells, len(probe.WordCells()), items, stamp(d.Recorded), stamp(d.Expires), d.Protocol, orNobody(d.Signer), d.State)
+	fmt.Fprintf(cmd.OutOrStdout(), "name      %s\nid        %s\nmodel     %s\nsource    %s (%s)\nvariants  %d\ncells     %d of %d useful\nitems     %s\nrecorded  %s\nexpires   %s\nprotocol  %s\ndress     %s\nsigner    %s\nstate     %s\n",
+		visible(d.Name), d.ID, visible(d.Model), visible(d.Host), d.Class, d.Variants, d.Cells, d.Of, items, stamp(d.Recorded), stamp(d.Expires), d.Protocol, visible(d.Dress), orNobody(d.Signer), d.State)
 	for _, note := range d.Notes {
 		fmt.Fprintf(cmd.OutOrStdout(), "note      %s\n", visible(note))
 	}

@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
 	"sallyport/internal/config"
+	"sallyport/internal/console"
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/llm"
@@ -68,6 +70,32 @@ func (a *App) paired(p *gateway.Pair) {
 		}
 	}
 	a.watch.Observe(string(p.Target.Upstream), p.Target.Model, o)
+}
+
+// watching is what is concluded of each stream now; false where nothing is served.
+func (a *App) watching() ([]console.Watching, bool) {
+	if a.opts.SocketOnly {
+		return nil, false
+	}
+	all := []console.Watching{}
+	if a.watch == nil {
+		return all, true
+	}
+	for _, s := range a.watch.Standings() {
+		w := console.Watching{
+			Upstream: s.Stream.Upstream, Model: s.Stream.Model, References: s.Stream.References, Null: string(s.Null), Level: string(s.Level),
+			Alarm: s.Alarm, LogE: s.LogE, Pairs: s.Pairs, Dropped: s.Dropped, Month: a.watch.Spent(s.Stream.Upstream, s.Stream.Model, time.Now()),
+			Monthly: s.Stream.Monthly, Silent: s.Silent, Wording: s.Wording(),
+		}
+		if !math.IsInf(s.LogM, 0) { // nothing was seen yet
+			w.LogM = &s.LogM
+		}
+		for _, p := range s.Strata {
+			w.Strata = append(w.Strata, console.Part{Name: p.Name, N: p.N, LogE: p.LogE})
+		}
+		all = append(all, w)
+	}
+	return all, true
 }
 
 // said is an answer as the comparison sees it.

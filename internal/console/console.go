@@ -61,6 +61,7 @@ type Config struct {
 	Doctor    func(context.Context) []Check
 	Overrule  func(actor string, act record.Act, o Overruling) (Verdict, error)
 	Register  func(actor string, r Registration) (Verdict, error)
+	Watching  func() ([]Watching, bool) // false where nothing serves and so nothing is watched
 }
 
 // Console serves the admin plane. It is safe for concurrent use.
@@ -134,6 +135,7 @@ func (c *Console) endpoints() []endpoint {
 		{"GET /api/v1/policy/explain", auditor, c.explain},
 		{"POST /api/v1/reload", operator, c.reload},
 		{"GET /api/v1/verdicts", auditor, c.verdicts},
+		{"GET /api/v1/watch", auditor, c.watch},
 		{"POST /api/v1/verdicts/override", operator, c.overrideVerdict},
 		{"POST /api/v1/verdicts/release", operator, c.releaseVerdict},
 		{"POST /api/v1/verdicts/register", operator, c.registerAudit},

@@ -118,6 +118,7 @@ func bare(t *testing.T, failures int, change ...func(*Config)) *rig {
 		Overrule: func(actor string, act record.Act, o Overruling) (Verdict, error) {
 			return Verdict{Actor: actor, Act: act, Upstream: o.Upstream, Model: o.Model, Reason: o.Reason}, nil
 		},
+		Watching: func() ([]Watching, bool) { return []Watching{}, true },
 		Register: func(actor string, g Registration) (Verdict, error) {
 			return Verdict{Actor: actor, Act: record.ActAudit, Bundle: g.Bundle}, nil
 		},

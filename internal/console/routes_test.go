@@ -51,6 +51,7 @@ var table = map[string]row{
 	"GET /api/v1/policy/explain":            {identity.RoleAuditor, at("/policy/explain?model=m"), "", 200},
 	"POST /api/v1/reload":                   {identity.RoleOperator, at("/reload"), "", 200},
 	"GET /api/v1/verdicts":                  {identity.RoleAuditor, at("/verdicts?upstream=u"), "", 200},
+	"GET /api/v1/watch":                     {identity.RoleAuditor, at("/watch"), "", 200},
 	"POST /api/v1/verdicts/override":        {identity.RoleOperator, at("/verdicts/override"), overruling, 200},
 	"POST /api/v1/verdicts/release":         {identity.RoleOperator, at("/verdicts/release"), overruling, 200},
 	"POST /api/v1/verdicts/register":        {identity.RoleOperator, at("/verdicts/register"), registration, 200},

@@ -9,6 +9,8 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +39,9 @@ type Config struct {
 	Quality    []exam.PublicItem   // published questions, shown without weight; at most MaxQuality
 	Detectable bool                // tell what share of another model's answers the audit would have found
 	Library    []*reference.Opened // of other models, the nearest of which it is told against
+	Camouflage bool                // tell how well the questions can be told from traffic
+	Traffic    *Traffic            // that they are compared with; built-in requests when nil
+	Pace       time.Duration       // mean time between questions, as of a Poisson process; 0 for as fast as may be
 	Progress   func(Progress)      // called now and then, never at once; nil for nobody
 	Now        func() time.Time
 }
@@ -59,11 +64,14 @@ type audit struct {
 	meter *meter
 	fused *fusion
 	seed  [32]byte
+	pacer *pacer // nil for no pace
 
 	mu      sync.Mutex
 	records []exchange // guarded by mu
-	capped  bool       // guarded by mu
+	ended   Outcome    // why nothing more is asked: Capped or Interrupted; guarded by mu
 	now     Progress   // guarded by mu
+
+	kept map[place]*exchange // of an audit that is gone on with: what need not be asked again
 
 	// Of an audit that is done again from its record.
 	recorded map[place]*exchange
@@ -95,6 +103,10 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 	if cfg.Trusted != nil {
 		plan.Trusted = new(cfg.Trusted.Facts())
 	}
+	plan.Camouflage, plan.Pace = cfg.Camouflage, cfg.Pace
+	if cfg.Camouflage && cfg.Traffic != nil {
+		plan.Traffic = cfg.Traffic.sample()
+	}
 	if cfg.Reference != nil {
 		plan.Reference, plan.RefID = newBaseline(cfg.Reference), cfg.Reference.ID
 		if plan.Detectable = cfg.Detectable; cfg.Detectable {
@@ -105,11 +117,19 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 	plan.ItemKey = hex.EncodeToString(item[:])
 	commit := plan.commit()
 	beacon := cfg.Beacon(commit)
-	a := &audit{Config: &cfg, plan: plan, meter: newMeter(cfg.Price, cfg.Cap)}
+	return newAudit(&cfg, plan).run(ctx, beacon)
+}
+
+func newAudit(cfg *Config, plan *Plan) *audit {
+	return &audit{Config: cfg, plan: plan, meter: newMeter(cfg.Price, cfg.Cap), pacer: newPacer(plan.Pace)}
+}
+
+// run executes the plan and makes the record of it.
+func (a *audit) run(ctx context.Context, beacon verdict.Beacon) (*verdict.Report, *Record, error) {
 	report, err := a.execute(ctx, beacon)
-	report.Decided = cfg.Now().UTC()
+	report.Decided = a.Now().UTC()
 	report.Spent.Took = report.Decided.Sub(report.Started)
-	return report, &Record{Plan: plan, Beacon: beacon, Exchanges: a.records, Report: report, Reference: cfg.Reference}, err
+	return report, &Record{Plan: a.plan, Beacon: beacon, Exchanges: a.records, Report: report, Reference: a.Reference}, err
 }
 
 // execute runs the plan. All that it concludes follows from the plan, the beacon and
@@ -128,6 +148,7 @@ func (a *audit) execute(ctx context.Context, beacon verdict.Beacon) (*verdict.Re
 		report.Detectors = append(report.Detectors, a.trial(ctx, &detectors[i], unusable))
 	}
 	report.Detectable = a.detectable(report.Detectors)
+	report.Camouflage = a.camouflage()
 	a.conclude(report, unusable)
 	switch {
 	case unusable != nil:
@@ -138,7 +159,7 @@ func (a *audit) execute(ctx context.Context, beacon verdict.Beacon) (*verdict.Re
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.capped {
+	if a.ended == Capped {
 		report.Stopped = "the spend cap was reached"
 	}
 	return report, nil
@@ -155,7 +176,7 @@ func (a *audit) trial(ctx context.Context, d *detector, unusable *UnusableError)
 	case unusable != nil:
 		result.State, result.Reason = verdict.NotRun, "the endpoint is unusable"
 		return result
-	case ctx.Err() != nil || a.over():
+	case a.over():
 		result.State, result.Reason = verdict.NotRun, "the audit ended before"
 		return result
 	}
@@ -208,7 +229,7 @@ func (a *audit) tell() {
 func (a *audit) over() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.capped
+	return a.ended != ""
 }
 
 // ask sends one question of a detector, and records it.
@@ -216,6 +237,23 @@ func (a *audit) ask(ctx context.Context, by verdict.ID, to arm, n int, q *Ask) *
 	if a.recorded != nil {
 		return a.replay(place{by, to.String(), n}, q)
 	}
+	x := a.reuse(place{by, to.String(), n}, q)
+	if x == nil {
+		x = a.send(ctx, by, to, n, q)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.records = append(a.records, *x)
+	a.end(x.Reply)
+	a.now.Asked++
+	if a.now.Asked%4 == 0 {
+		a.tell()
+	}
+	return x.Reply
+}
+
+// send sends one question.
+func (a *audit) send(ctx context.Context, by verdict.ID, to arm, n int, q *Ask) *exchange {
 	subject := a.Subject
 	switch to {
 	case trusted:
@@ -223,28 +261,49 @@ func (a *audit) ask(ctx context.Context, by verdict.ID, to arm, n int, q *Ask) *
 	case second:
 		subject = a.Second
 	}
-	r := a.meter.ask(ctx, subject, q)
+	a.pacer.wait(ctx)
+	x := &exchange{By: by, To: to.String(), N: n, Sent: time.Since(a.plan.Started), Ask: q}
+	if ctx.Err() == nil {
+		x.Reply = a.meter.ask(ctx, subject, q)
+	}
+	if ctx.Err() != nil && (x.Reply == nil || !x.Reply.OK()) {
+		x.Reply = &Reply{Outcome: Interrupted, Error: "the audit was interrupted"}
+	}
+	return x
+}
+
+// end notes that nothing more is asked after this reply; the caller holds mu.
+func (a *audit) end(r *Reply) {
+	if r.Outcome == Capped || r.Outcome == Interrupted {
+		a.ended = r.Outcome
+	}
+}
+
+// exchanges are the questions that were asked so far, and the answers.
+func (a *audit) exchanges() []exchange {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.records = append(a.records, exchange{By: by, To: to.String(), N: n, Ask: q, Reply: r})
-	if r.Outcome == Capped {
-		a.capped = true
+	if a.recorded == nil {
+		return slices.Clone(a.records)
 	}
-	a.now.Asked++
-	if a.now.Asked%4 == 0 {
-		a.tell()
+	var all []exchange
+	for x := range maps.Values(a.recorded) {
+		all = append(all, *x)
 	}
-	return r
+	return all
 }
 
 // preflight asks one plain question to tell an endpoint that works from one that does
 // not, before anything is concluded from its answers.
 func (a *audit) preflight(ctx context.Context) *UnusableError {
 	q := Ask{Turns: User("Say hello."), MaxTokens: 64}
+	if a.plan.dressed() && a.plan.Reference.comparable(a.plan) == "" && len(a.plan.Reference.Words) > 0 {
+		q = workAsk(a.plan.Reference.Words[0].ID, stat.Rand(stat.Seed(a.seed, "preflight")))
+	}
 	r := a.ask(ctx, "preflight", suspect, 0, &q)
 	text := ""
 	switch r.Outcome {
-	case Answered:
+	case Answered, Interrupted:
 		return nil
 	case Denied:
 		text = "the endpoint refuses the key" + said(r)

@@ -253,23 +253,22 @@ func TestUnusable(t *testing.T) {
 func TestSpendCap(t *testing.T) {
 	s := startOracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"})
 	ref := enrolled(t, auditedAt(t, s.BaseURL()))
-	perToken := func(tokens llm.Tokens) (price.Nano, bool) {
-		return price.Nano(tokens.Prompt() + tokens.Completion()), true
-	}
 	const limit = 3000
-	r, record, err := Run(t.Context(), Config{
-		Subject: auditedAt(t, s.BaseURL()), Reference: ref, Profile: onlyWords(400), Price: perToken, Cap: limit, Parallel: 1, Beacon: testBeacon("1"),
-	})
-	if err != nil {
-		t.Fatal(err)
+	for _, parallel := range []int{1, 8, 64} {
+		r, record, err := Run(t.Context(), Config{
+			Subject: auditedAt(t, s.BaseURL()), Reference: ref, Profile: onlyWords(400), Price: perToken, Cap: limit, Parallel: parallel, Beacon: testBeacon("1"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Stopped == "" || r.Spent.Cost < limit*3/4 || r.Spent.Cost > limit || r.Spent.Outcomes[string(Capped)] != 0 {
+			t.Errorf("%d at a time: stopped %q, spent %+v", parallel, r.Stopped, r.Spent)
+		}
+		if n := int(r.Spent.Queries); len(s.Journal().Requests()) == 0 || n >= 400 {
+			t.Errorf("%d at a time: %d questions under the cap", parallel, n)
+		}
+		checkFile(t, record)
 	}
-	if r.Stopped == "" || r.Spent.Cost <= 0 || r.Spent.Cost > limit || r.Spent.Outcomes[string(Capped)] != 0 {
-		t.Errorf("stopped %q, spent %+v", r.Stopped, r.Spent)
-	}
-	if n := int(r.Spent.Queries); len(s.Journal().Requests()) == 0 || n >= 400 {
-		t.Errorf("%d questions under the cap", n)
-	}
-	checkFile(t, record)
 }
 
 // TestInterrupted: who stops an audit keeps what it saw.

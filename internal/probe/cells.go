@@ -112,7 +112,7 @@ func (t *Trial) betOnCells(ctx context.Context, trusted trustedCells, q question
 		return
 	}
 	order, nonces := stat.Rand(stat.Seed(t.Seed, "order")), stat.Rand(stat.Seed(t.Seed, "nonces"))
-	for asked := 0; asked < t.Budget && !t.Over(ctx) && !t.decided(identity(trusted.variants)); {
+	for asked := 0; asked < t.Budget && !t.Over() && !t.decided(identity(trusted.variants)); {
 		var batch []int
 		for _, c := range order.Perm(len(cells)) {
 			if trusted.left(c) && asked+len(batch) < t.Budget && len(batch) < max(t.Parallel, 1) {

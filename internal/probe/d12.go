@@ -103,7 +103,7 @@ func (t *Trial) askBorders(ctx context.Context, n int) (tables []stat.Table, ans
 		counts[i] = map[string]int{}
 	}
 	for range n {
-		if t.Over(ctx) {
+		if t.Over() {
 			break
 		}
 		turn := order.Perm(len(borders))

@@ -46,7 +46,7 @@ func runRanks(ctx context.Context, t *Trial) {
 		return
 	}
 	var ranks []float64
-	for asked := 0; asked < t.Budget && !t.Over(ctx) && !t.decided([]verdict.Null{verdict.Same}); {
+	for asked := 0; asked < t.Budget && !t.Over() && !t.decided([]verdict.Null{verdict.Same}); {
 		turn := order.Perm(len(cells))[:min(len(cells), t.Budget-asked, max(t.Parallel, 1))]
 		asked += len(turn)
 		for _, u := range t.rankRound(ctx, cells, turn, nonces, ties) {

@@ -82,7 +82,7 @@ type toldCache struct{ rounds, own, shared, fresh int }
 func (t *Trial) toldCache(ctx context.Context, r *rand.Rand, rounds int) toldCache {
 	var told toldCache
 	for range rounds {
-		if t.Over(ctx) {
+		if t.Over() {
 			break
 		}
 		text, other := filler(r, prefixWords), filler(r, prefixWords)

@@ -72,7 +72,7 @@ func runWords(ctx context.Context, t *Trial) {
 	for _, i := range t.Reference.usable() {
 		cells = append(cells, t.Reference.Words[i])
 	}
-	t.betOnCells(ctx, t.stored(cells), wordQuestions)
+	t.betOnCells(ctx, t.stored(cells), wordsIn(t.Reference.Protocol.Dress))
 }
 
 // Answers of a live reference that alphabets and first guesses are made from, of each

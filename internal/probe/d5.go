@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 
 	"sallyport/internal/exam"
 	"sallyport/internal/reference"
@@ -188,9 +189,10 @@ func runItems(ctx context.Context, t *Trial) {
 	if t.Reference != nil && t.Reference.examined(t.Plan) == "" {
 		source.mixture, source.choice = t.Reference.Accuracy.Mixture, t.Reference.Accuracy.Choice
 	}
+	dresses := stat.Rand(stat.Seed(t.Seed, "dress"))
 	seen, beside, unparsed := newMarks(len(source.mixture)), newMarks(len(source.mixture)), 0
-	for asked := 0; asked < t.Budget && !t.Over(ctx) && (asked < leastItems || !t.decided(bets.nulls())); {
-		batch, err := t.putItems(ctx, source, min(max(t.Parallel, 1), t.Budget-asked))
+	for asked := 0; asked < t.Budget && !t.Over() && (asked < leastItems || !t.decided(bets.nulls())); {
+		batch, err := t.putItems(ctx, source, dresses, min(max(t.Parallel, 1), t.Budget-asked))
 		if err != nil {
 			t.Inconclusive("%v", err)
 			return
@@ -226,14 +228,14 @@ type put struct {
 
 // putItems asks the next n items, of the live reference as well where there is one. An
 // item that one of the two did not answer counts for neither.
-func (t *Trial) putItems(ctx context.Context, source *itemSource, n int) ([]put, error) {
+func (t *Trial) putItems(ctx context.Context, source *itemSource, dresses *rand.Rand, n int) ([]put, error) {
 	batch, items, asks := make([]put, n), make([]exam.Item, n), make([]Ask, n)
 	for i := range n {
 		var err error
 		if items[i], batch[i].share, err = source.draw(); err != nil {
 			return nil, err
 		}
-		asks[i] = itemAsk(items[i])
+		asks[i] = itemAsk(items[i], t.dressed(), dresses)
 	}
 	answers := t.AskAll(ctx, asks)
 	var beside []*Reply

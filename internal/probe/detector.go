@@ -87,6 +87,9 @@ func (t *Trial) askArm(ctx context.Context, to arm, parallel int, asks []Ask) []
 	t.asked[to] += len(asks)
 	replies := askAll(parallel, len(asks), func(i int) *Reply { return t.audit.ask(ctx, t.result.ID, to, first+i, &asks[i]) })
 	for _, r := range replies {
+		if r.Outcome == Capped || r.Outcome == Interrupted {
+			continue // whoever runs the audit ended it, not the endpoint
+		}
 		t.tried++
 		if failure(r) {
 			t.lost++
@@ -133,8 +136,9 @@ func (t *Trial) Lose(r *Reply) {
 // maxFailures is the share of failures above which a detector says nothing.
 const maxFailures = .2
 
-// Over reports whether the trial must end: the audit's time or money is used up.
-func (t *Trial) Over(ctx context.Context) bool { return ctx.Err() != nil || t.audit.over() }
+// Over reports whether the trial must end: the audit's money is used up, or it was
+// interrupted. An answer says so, so that a replay ends where the audit did.
+func (t *Trial) Over() bool { return t.audit.over() }
 
 // Find notes something that was seen.
 func (t *Trial) Find(f verdict.Finding) { t.result.Findings = append(t.result.Findings, f) }

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,24 +13,26 @@ import (
 
 // Enrolment says how a reference is recorded.
 type Enrolment struct {
-	Program  string
-	Name     string
-	Model    string   // the claim that it will be the reference of
-	Variants []Source // honest deployments; the first is the reference proper
-	Lifetime time.Duration
-	Train    int  // answers of each cell and variant that alphabets are made from; 60 when 0
-	Bank     int  // answers of each cell and variant that audits draw from; 240 when 0
-	Items    int  // generated items put to each variant, beyond those that choose what is put; 0 leaves them out
-	Tools    bool // which of several like tools each variant calls
-	Texts    int  // continuations of each text and variant; 0 leaves them out
-	Numbers  int  // questions for numbers to which the first source sticks to an answer; 0 leaves them out
-	Past     bool // what shows later that the reference proper has changed
-	Parallel int
-	Cap      price.Nano
-	Price    Price
-	Seed     [32]byte
-	Now      func() time.Time
-	Progress func(done, of int, what string)
+	Program   string
+	Name      string
+	Model     string   // the claim that it will be the reference of
+	Variants  []Source // honest deployments; the first is the reference proper
+	Lifetime  time.Duration
+	Train     int      // answers of each cell and variant that alphabets are made from; 60 when 0
+	Bank      int      // answers of each cell and variant that audits draw from; 240 when 0
+	Items     int      // generated items put to each variant, beyond those that choose what is put; 0 leaves them out
+	Tools     bool     // which of several like tools each variant calls
+	Texts     int      // continuations of each text and variant; 0 leaves them out
+	Numbers   int      // questions for numbers to which the first source sticks to an answer; 0 leaves them out
+	Past      bool     // what shows later that the reference proper has changed
+	Dress     string   // of word questions and items; PlainDress when empty
+	Languages []string // languages of word questions; all when empty
+	Parallel  int
+	Cap       price.Nano
+	Price     Price
+	Seed      [32]byte
+	Now       func() time.Time
+	Progress  func(done, of int, what string)
 }
 
 // Source is one deployment that is recorded.
@@ -50,16 +53,17 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 	if e.Bank == 0 {
 		e.Bank = 240
 	}
+	e.Dress = cmp.Or(e.Dress, PlainDress)
+	if err := CheckDress(e.Dress, e.Languages); err != nil {
+		return nil, err
+	}
 	if e.Now == nil {
 		e.Now = time.Now
 	}
 	now := e.Now().UTC().Truncate(time.Second)
 	ref := &reference.Reference{
 		Name: e.Name, Model: e.Model, Recorded: now, Expires: now.Add(e.Lifetime), Program: e.Program,
-		Protocol: reference.Protocol{
-			Model: e.Variants[0].Subject.Facts().Model, Dialect: e.Variants[0].Subject.Facts().Kind, Questions: QuestionsVersion,
-			Temperature: "1", TopP: "1", MaxTokens: wordTokens, Dress: "plain",
-		},
+		Protocol: protocolOf(e.Variants[0].Subject.Facts(), e.Dress),
 	}
 	for _, v := range e.Variants {
 		ref.Variants = append(ref.Variants, v.Variant)
@@ -81,6 +85,15 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 		}
 	}
 	return ref, nil
+}
+
+// protocolOf is how questions in a dress are put.
+func protocolOf(f Facts, dress string) reference.Protocol {
+	p := reference.Protocol{Model: f.Model, Dialect: f.Kind, Questions: QuestionsVersion, Temperature: "1", TopP: "1", MaxTokens: wordTokens, Dress: dress}
+	if dress == WorkDress {
+		p.Temperature, p.TopP, p.MaxTokens = "1 in a quarter of the questions, else default", "default", 0
+	}
+	return p
 }
 
 // facts records how the reference proper counts tokens and meets challenges.
@@ -144,7 +157,7 @@ func (e *unfitError) Error() string { return e.text }
 
 // words records the answers to word questions.
 func (r *recorder) words(ctx context.Context, ref *reference.Reference) error {
-	p := newPool(r, WordCells(), wordQuestions)
+	p := newPool(r, cellsIn(r.Dress, r.Languages...), wordsIn(r.Dress))
 	if err := p.train(ctx, r.Train); err != nil {
 		return err
 	}

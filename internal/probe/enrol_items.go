@@ -124,11 +124,12 @@ func (r *recorder) mixed(kinds []reference.Share) []reference.Share {
 // answers cannot be read.
 func (r *recorder) screen(ctx context.Context, family string, difficulty int, choice bool) (solved, silent float64, err error) {
 	items, asks := make([]exam.Item, screened), make([]Ask, screened)
+	dresses := stat.Rand(stat.Seed(r.Seed, "dress", family, fmt.Sprint(difficulty)))
 	for i := range items {
 		if items[i], err = makeItem(family, difficulty, choice, r.Seed[:], fmt.Sprint("screen", choice), uint64(i)); err != nil {
 			return 0, 0, err
 		}
-		asks[i] = itemAsk(items[i])
+		asks[i] = itemAsk(items[i], r.Dress == WorkDress, dresses)
 	}
 	replies, err := r.ask(ctx, 0, family, asks)
 	if err != nil {
@@ -149,12 +150,13 @@ func (r *recorder) calibrate(ctx context.Context, a *reference.Accuracy, variant
 	label := fmt.Sprintf("calibration %d", variant)
 	source := &itemSource{mixture: a.Mixture, choice: a.Choice, key: r.Seed[:], label: label, kinds: stat.Rand(stat.Seed(r.Seed, label))}
 	items, shares, asks := make([]exam.Item, r.Items), make([]int, r.Items), make([]Ask, r.Items)
+	dresses := stat.Rand(stat.Seed(r.Seed, "dress", label))
 	for i := range items {
 		var err error
 		if items[i], shares[i], err = source.draw(); err != nil {
 			return err
 		}
-		asks[i] = itemAsk(items[i])
+		asks[i] = itemAsk(items[i], r.Dress == WorkDress, dresses)
 	}
 	const batch = 100
 	for from := 0; from < len(asks); from += batch {

@@ -27,12 +27,15 @@ func options(choice bool) exam.Options {
 	return exam.Options{Brief: true}
 }
 
-// itemAsk is the question that an item makes.
-func itemAsk(item exam.Item) Ask {
-	return Ask{
-		System: item.System, Turns: User(item.Prompt), MaxTokens: max(int64(item.MaxTokens), itemTokens),
-		Temperature: new(wordTemperature), TopP: new(wordTopP),
+// itemAsk is the question that an item makes. Items are wrapped in work as they are
+// made; dressed, they are sent like it as well.
+func itemAsk(item exam.Item, dressed bool, r *rand.Rand) Ask {
+	most := max(int64(item.MaxTokens), itemTokens)
+	a := Ask{System: item.System, Turns: User(item.Prompt), MaxTokens: most, Temperature: new(wordTemperature), TopP: new(wordTopP)}
+	if dressed {
+		sendAsWork(&a, most, r)
 	}
+	return a
 }
 
 // itemSource draws items of a mixture: the kinds by a random source, the items by a

@@ -21,9 +21,12 @@ type meter struct {
 	limit price.Nano // 0 for none
 
 	mu       sync.Mutex
+	settled  sync.Cond  // on mu: a question under way is counted
+	held     price.Nano // the most that questions under way may cost
 	spent    verdict.Spent
 	cost     price.Nano // of what was told
 	worst    price.Nano // the same, with the most that untold usage may have cost
+	before   price.Nano // the same, of answers of an earlier run that were not counted yet
 	unpriced bool
 }
 
@@ -38,7 +41,9 @@ func newMeter(p Price, limit price.Nano) *meter {
 	if p == nil {
 		p = func(llm.Tokens) (price.Nano, bool) { return 0, false }
 	}
-	return &meter{price: p, limit: limit, spent: verdict.Spent{Outcomes: map[string]int{}}}
+	m := &meter{price: p, limit: limit, spent: verdict.Spent{Outcomes: map[string]int{}}}
+	m.settled.L = &m.mu
+	return m
 }
 
 // ask sends a question, again after a pause when the endpoint is busy. A rate limit
@@ -46,11 +51,13 @@ func newMeter(p Price, limit price.Nano) *meter {
 func (m *meter) ask(ctx context.Context, s Subject, a *Ask) *Reply {
 	pause := firstPause
 	for try := 1; ; try++ {
-		if m.reached(a) {
+		held, within := m.hold(a)
+		if !within {
 			return &Reply{Outcome: Capped, Error: "the spend cap is reached"}
 		}
 		r := s.Ask(ctx, a)
 		m.count(a, r)
+		m.release(held)
 		if r.Outcome != RateLimited && r.Outcome != Failed && r.Outcome != Unreachable || try == maxTries || ctx.Err() != nil {
 			return r
 		}
@@ -76,15 +83,32 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// reached reports whether a question might exceed the cap.
-func (m *meter) reached(a *Ask) bool {
+// hold takes the most that a question may cost out of the cap while it is under way;
+// false when it might exceed the cap. Where only those under way stand against it, it
+// waits for what they really cost.
+func (m *meter) hold(a *Ask) (price.Nano, bool) {
 	if m.limit == 0 {
-		return false
+		return 0, true
 	}
 	most, known := m.most(a)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return !known || m.worst+most > m.limit
+	for m.held > 0 && m.before+m.worst+m.held+most > m.limit {
+		m.settled.Wait()
+	}
+	if !known || m.before+m.worst+m.held+most > m.limit {
+		return 0, false
+	}
+	m.held += most
+	return most, true
+}
+
+// release gives back what hold took.
+func (m *meter) release(held price.Nano) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.held -= held
+	m.settled.Broadcast()
 }
 
 // most is the most that a question may cost: a token a byte, and all the tokens that
@@ -129,6 +153,21 @@ func (m *meter) count(a *Ask, r *Reply) {
 	}
 	m.cost += cost
 	m.worst += cost
+}
+
+// expect holds the cap also by answers that an audit which is gone on with will take
+// over: what they cost is spent, whenever they are counted.
+func (m *meter) expect(a *Ask, r *Reply, sign price.Nano) {
+	cost, known := m.price(r.Tokens)
+	if !r.OK() {
+		return
+	}
+	if !r.Usable() || !known {
+		cost, _ = m.most(a)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.before += sign * cost
 }
 
 // total is what was taken so far. Without a price for all of it the cost is unknown.

@@ -58,6 +58,10 @@ type Plan struct {
 	Detectable bool   `json:"detectable,omitempty"` // the detectable share is told at the end
 	Rival      *rival `json:"rival,omitempty"`      // the other model that it is told against; a made-up one when nil
 
+	Camouflage bool           `json:"camouflage,omitempty"` // how well questions can be told from traffic is told at the end
+	Traffic    *trafficSample `json:"traffic,omitempty"`    // that they are compared with; built-in requests when nil
+	Pace       time.Duration  `json:"pace_ns,omitempty"`    // mean time between questions; none is kept when 0
+
 	Reference *baseline `json:"-"`
 	Trusted   *Facts    `json:"trusted,omitempty"` // of the live reference
 	Why       string    `json:"trusted_why,omitempty"`
@@ -92,7 +96,10 @@ func (b *baseline) comparable(p *Plan) string {
 	if b.Protocol.Questions != QuestionsVersion {
 		return fmt.Sprintf("the reference was recorded with the questions %q, and this version asks %q", b.Protocol.Questions, QuestionsVersion)
 	}
-	known := WordCells()
+	if d := b.Protocol.Dress; d != "" && CheckDress(d, nil) != nil { // recorded before there were dresses
+		return fmt.Sprintf("the reference was recorded with the dress %q, which this version does not know", b.Protocol.Dress)
+	}
+	known := cellsIn(b.Protocol.Dress)
 	for _, c := range b.Words {
 		if !slices.Contains(known, c.ID) {
 			return fmt.Sprintf("the reference has a cell %q that this version does not know", c.ID)
@@ -100,6 +107,9 @@ func (b *baseline) comparable(p *Plan) string {
 	}
 	return ""
 }
+
+// dressed reports whether questions look like ordinary work, as the reference's did.
+func (p *Plan) dressed() bool { return p.Reference != nil && p.Reference.Protocol.Dress == WorkDress }
 
 // commit is the SHA-256 over the plan, in hex.
 func (p *Plan) commit() string {

@@ -31,11 +31,12 @@ type Record struct {
 
 // exchange is one question and its answer.
 type exchange struct {
-	By    verdict.ID `json:"by"` // detector
-	To    string     `json:"to"` // suspect or reference
-	N     int        `json:"n"`  // of the detector's questions to it
-	Ask   *Ask       `json:"ask"`
-	Reply *Reply     `json:"reply"`
+	By    verdict.ID    `json:"by"`                // detector
+	To    string        `json:"to"`                // suspect or reference
+	N     int           `json:"n"`                 // of the detector's questions to it
+	Sent  time.Duration `json:"sent_ns,omitempty"` // since the audit began
+	Ask   *Ask          `json:"ask"`
+	Reply *Reply        `json:"reply"`
 }
 
 // head is the first line of a bundle's payload.
@@ -168,9 +169,8 @@ func (a *audit) replay(at place, q *Ask) *Reply {
 		return &Reply{Outcome: Capped}
 	case !bytes.Equal(jsonOf(x.Ask), jsonOf(q)):
 		a.stray("question %d of %s to the %s is not the one that the seed gives", at.n, at.by, at.to)
-	case x.Reply.Outcome == Capped:
-		a.capped = true
 	}
+	a.end(x.Reply)
 	return x.Reply
 }
 
@@ -194,6 +194,11 @@ func differs(a, b *verdict.Report) string {
 		if i >= len(a.Verdicts) || !bytes.Equal(jsonOf(a.Verdicts[i]), jsonOf(b.Verdicts[i])) {
 			return fmt.Sprintf("the verdict on %q does not follow from the answers", b.Verdicts[i].Null)
 		}
+	}
+	if b.Camouflage != nil && !bytes.Equal(jsonOf(a.Camouflage), jsonOf(b.Camouflage)) {
+		// Where the operator's sample of traffic is compared with, nobody else has it: the
+		// plan commits to its features, and b has no figure.
+		return "how well questions can be told from traffic does not follow from the questions"
 	}
 	if !bytes.Equal(jsonOf(a.Detectable), jsonOf(b.Detectable)) {
 		return "the detectable share does not follow from the plan and the number of answers"

@@ -23,6 +23,7 @@ const (
 	Unreachable Outcome = "unreachable" // no connection, or it broke
 	Malformed   Outcome = "malformed"   // what came is no answer of a model API
 	Capped      Outcome = "spend cap"   // not sent: the cap is reached
+	Interrupted Outcome = "interrupted" // not sent, or not waited for: the audit was interrupted
 	Forbidden   Outcome = "forbidden"   // not sent: the gateway's policy does not allow it
 )
 

@@ -135,6 +135,17 @@ func (w *Watch) May(upstream, model string, at time.Time) bool {
 	return x != nil && (x.month != at.UTC().Format("2006-01") || x.spent < x.Monthly)
 }
 
+// Spent is how many requests of a stream were taken in the month of a time.
+func (w *Watch) Spent(upstream, model string, at time.Time) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x := w.streams[Stream{Upstream: upstream, Model: model}.key()]
+	if x == nil || x.month != at.UTC().Format("2006-01") {
+		return 0
+	}
+	return x.spent
+}
+
 // Observe takes one compared request.
 func (w *Watch) Observe(upstream, model string, o *Observed) {
 	w.mu.Lock()

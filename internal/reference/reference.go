@@ -66,7 +66,7 @@ type Protocol struct {
 	Model       string `json:"model"` // that the reference was asked for
 	Dialect     string `json:"dialect"`
 	Questions   string `json:"questions"`   // version of the questions and of the way they are put
-	Temperature string `json:"temperature"` // decimal; "default" where none may be given
+	Temperature string `json:"temperature"` // decimal, "default" where none may be given, or how it is drawn
 	TopP        string `json:"top_p"`
 	MaxTokens   int64  `json:"max_tokens"`
 	Effort      string `json:"effort,omitempty"`

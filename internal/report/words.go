@@ -125,8 +125,8 @@ func detectableWords(d *verdict.Detectable) string {
 
 // camouflageWords says how well the audit's questions could be told from traffic.
 func camouflageWords(c *verdict.Camouflage) string {
-	text := fmt.Sprintf("A classifier tells the audit's %s questions from %s requests of ordinary traffic with AUC %.2f (0.50 is chance, 1.00 is certain).",
-		count(c.Probes), count(c.Traffic), c.AUC)
+	text := fmt.Sprintf("A classifier tells the audit's %s questions from %s requests of traffic with AUC %.2f (95 %% interval %.2f to %.2f; 0.50 is chance, 1.00 is certain), measured against %s.",
+		count(c.Probes), count(c.Traffic), c.AUC, c.Low, c.High, c.Against)
 	return strings.TrimSpace(text + " " + c.Note)
 }
 

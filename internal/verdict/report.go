@@ -217,9 +217,12 @@ type Detectable struct {
 
 // Camouflage is how well a relay could tell the audit's questions from traffic.
 type Camouflage struct {
-	AUC     float64 `json:"auc"` // of a classifier, on held-out traffic; .5 is chance
+	AUC     float64 `json:"auc"`  // of a classifier, on held-out traffic; .5 is chance
+	Low     float64 `json:"low"`  // of the interval of 95 %
+	High    float64 `json:"high"` // of the same
 	Probes  int     `json:"probes"`
 	Traffic int     `json:"traffic"`
+	Against string  `json:"against"` // what the traffic was
 	Note    string  `json:"note"`
 }
 

@@ -1,0 +1,229 @@
+package probe
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"sallyport/internal/reference"
+	"sallyport/internal/stat"
+	"sallyport/internal/upstreamtest"
+	"sallyport/internal/verdict"
+)
+
+// TestWorkTexts: every piece of work is whole, long enough, holds its question, and
+// never comes twice.
+func TestWorkTexts(t *testing.T) {
+	skeletons := 0
+	for _, language := range wordLanguages {
+		skeletons += len(offices[language].skeletons)
+	}
+	if n := len(officeEN.skeletons); n < 40 {
+		t.Errorf("%d skeletons in English, %d in all", n, skeletons)
+	}
+	r := stat.Rand(stat.Seed([32]byte{}, "texts"))
+	seen := map[string]bool{}
+	for _, cell := range cellsIn(WorkDress) {
+		o := offices[languageOf(cell)]
+		task, _, _ := strings.Cut(cell, ".")
+		for range 200 {
+			a := workAsk(cell, r)
+			last := a.Turns[len(a.Turns)-1].Text
+			if slot := slotForm.FindString(a.System + last); slot != "" {
+				t.Fatalf("%s: the slot %s is not filled:\n%s", cell, slot, last)
+			}
+			if len(last) < minWork || !utf8.ValidString(last) {
+				t.Fatalf("%s: %d bytes:\n%s", cell, len(last), last)
+			}
+			if seen[last] {
+				t.Fatalf("%s: comes twice:\n%s", cell, last)
+			}
+			seen[last] = true
+			if !strings.Contains(last, o.things[task][0]) && !strings.Contains(last, o.things[task][1]) || !slices.ContainsFunc(o.forms, func(w string) bool { return strings.Contains(last, slotForm.Split(w, 2)[0]) }) {
+				t.Fatalf("%s: asks nothing:\n%s", cell, last)
+			}
+		}
+	}
+	for _, language := range wordLanguages[1:] {
+		for _, task := range wordTasks {
+			if !slices.Contains(cellsIn(WorkDress, language), task.name+"."+language) {
+				t.Errorf("%s is not dressed in %s", task.name, language)
+			}
+		}
+	}
+}
+
+// TestWorkTextsAreFixed: a changed text makes recorded references useless. Who changes
+// one gives QuestionsVersion a new name, and this test the new hash.
+func TestWorkTextsAreFixed(t *testing.T) {
+	h := sha256.New()
+	r := stat.Rand(stat.Seed([32]byte{}, "fixed"))
+	for _, cell := range cellsIn(WorkDress) {
+		for range 100 {
+			a := workAsk(cell, r)
+			fmt.Fprintf(h, "%s\n%v\n", a.body("m", "max_tokens"), a.Header)
+		}
+	}
+	const want = "words-1 d41e28a817e357b5f74562897028f0ed50c9e08b38f1733c223ce649fb116254"
+	if got := QuestionsVersion + " " + hex.EncodeToString(h.Sum(nil)); got != want {
+		t.Errorf("the questions are %s", got)
+	}
+}
+
+func TestChosen(t *testing.T) {
+	for text, want := range map[string]string{
+		"Teal":                                 "teal",
+		"**Teal.**\n":                          "teal",
+		"Thanks, noted.\nChoice: Teal":         "teal",
+		"Noted.\n\n**Choice:** teal":           "teal",
+		"Answer: teal":                         "teal",
+		"- Choice: \"teal\"":                   "teal",
+		"Choice: red\nor rather\nChoice: Teal": "teal",
+		"```json\n{\"status\": \"done\", \"choice\": \"Teal\"}\n```": "teal",
+		`{"reviewed": true, "choice": 42}`:                           "42",
+		"Выбор: Синий":                                               "синий",
+		"好的。\n选择：蓝色":                                                 "蓝色",
+		"تم.\nالاختيار: أزرق":                                        "أزرق",
+		"":                                                           "EMPTY",
+	} {
+		if got := chosen(&Reply{Outcome: Answered, Text: text}); got != want {
+			t.Errorf("%q: chosen is %q, want %q", text, got, want)
+		}
+	}
+	if got := chosen(&Reply{Outcome: Answered, Refusal: "no", Text: "Choice: teal"}); got != "REFUSED" {
+		t.Errorf("a refusal is read as %q", got)
+	}
+}
+
+// knowing gives a model answers to dressed questions: to each wording of a task those
+// that it gives to the plain question of the same task.
+func knowing(o *upstreamtest.Oracle) *upstreamtest.Oracle {
+	marks := regexp.MustCompile(`[^\pL\pM\pN]+`)
+	for _, task := range workTasks {
+		answers := o.Cell("", "name some "+task)
+		for _, frame := range officeEN.frames {
+			d := newDesk(&officeEN, nil)
+			d.fixed["one"], d.fixed["thing"] = officeEN.things[task][0], officeEN.things[task][1]
+			question := strings.TrimSpace(marks.ReplaceAllString(strings.ToLower(d.fill(frame)), " "))
+			o.Cells = append(o.Cells, upstreamtest.Cell{Question: regexp.MustCompile(question), Answers: answers})
+		}
+	}
+	return o
+}
+
+// dressedReference is a reference of one deployment in a dress.
+func dressedReference(t *testing.T, dress string, of *Endpoint) *reference.Opened {
+	t.Helper()
+	ref, err := Enrol(t.Context(), Enrolment{
+		Name: "test", Model: testModel, Lifetime: time.Hour, Train: 30, Bank: 100, Parallel: 8, Price: free, Dress: dress, Languages: []string{"en"},
+		Variants: []Source{{reference.Variant{Name: "a", Host: "127.0.0.1", Class: "local"}, of}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := reference.Seal(&bytes.Buffer{}, nil, ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opened
+}
+
+// TestProbeAwareRelay: a relay that serves the claimed model to whatever looks like a
+// probe is not seen by plain questions and is by dressed ones; the claimed model
+// itself is not accused. How well the questions can be told is measured beside.
+func TestProbeAwareRelay(t *testing.T) {
+	claimed := startOracle(t, knowing(&upstreamtest.Oracle{Seed: "one", Family: "claimed"}))
+	cheap := startOracle(t, knowing(&upstreamtest.Oracle{Seed: "two", Family: "other"}))
+	cfg, err := upstreamtest.Preset("R5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Backend, cfg.Cheap, cfg.Keys = claimed.BaseURL(), cheap.BaseURL(), []string{"sk-audit"}
+	relay, err := upstreamtest.StartRelay(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = relay.Close() })
+	for _, dress := range []string{PlainDress, WorkDress} {
+		ref := dressedReference(t, dress, auditedAt(t, claimed.BaseURL()))
+		for name, url := range map[string]string{"relay": relay.BaseURL(), "claimed": claimed.BaseURL()} {
+			t.Run(dress+" to the "+name, func(t *testing.T) {
+				r, record := run(t, Config{Subject: auditedAt(t, url), Reference: ref, Profile: onlyWords(200), Camouflage: true})
+				want := dress == WorkDress && name == "relay"
+				v := verdictOn(t, r, verdict.Same)
+				if v.Rejected != want {
+					t.Errorf("rejected: %v with log10 E %.2f after %d answers", v.Rejected, v.MaxLogE, v.N)
+				}
+				checkCamouflage(t, r, dress)
+				checkFile(t, record)
+			})
+		}
+	}
+}
+
+// checkCamouflage: plain questions are told from traffic without a mistake, dressed
+// ones with many, and the report says against what.
+func checkCamouflage(t *testing.T, r *verdict.Report, dress string) {
+	t.Helper()
+	c := r.Camouflage
+	if c == nil {
+		t.Fatal("how well the questions can be told from traffic is not said")
+	}
+	if !(c.Low <= c.AUC && c.AUC <= c.High) || c.Against != "built-in traffic-like requests, which flatters" || !strings.Contains(c.Note, "dress: "+dress) {
+		t.Errorf("%+v", c)
+	}
+	if dress == PlainDress && c.AUC < .99 || dress == WorkDress && c.AUC > .95 {
+		t.Errorf("the AUC is %.2f", c.AUC)
+	}
+}
+
+// TestDressedItems: items of a dressed reference are sent like traffic, with room for
+// their answers.
+func TestDressedItems(t *testing.T) {
+	item, err := makeItem("percent", 2, false, nil, "test", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := stat.Rand(stat.Seed([32]byte{}, "items"))
+	streamed, warm := 0, 0
+	for range 400 {
+		a := itemAsk(item, true, r)
+		if a.MaxTokens != 0 && a.MaxTokens < itemTokens || a.TopP != nil || a.Header.Get("User-Agent") == "" || a.Turns[0].Text != item.Prompt {
+			t.Fatalf("%+v", a)
+		}
+		if a.Stream {
+			streamed++
+		}
+		if a.Temperature != nil {
+			warm++
+		}
+	}
+	if streamed < 150 || streamed > 250 || warm < 60 || warm > 140 {
+		t.Errorf("of 400, %d are streamed and %d have a temperature", streamed, warm)
+	}
+}
+
+// TestOtherDress: a reference in a dress that this version does not know is not compared
+// with.
+func TestOtherDress(t *testing.T) {
+	now := time.Now()
+	b := &baseline{Opened: &reference.Opened{Reference: reference.Reference{Expires: now.Add(time.Hour), Protocol: reference.Protocol{Questions: QuestionsVersion, Dress: "evening"}}}}
+	if why := b.comparable(&Plan{Started: now}); !strings.Contains(why, "evening") {
+		t.Errorf("it is compared: %q", why)
+	}
+	b.Protocol.Dress = WorkDress
+	if why := b.comparable(&Plan{Started: now}); why != "" {
+		t.Error(why)
+	}
+	b.Words = []reference.Cell{{ID: "verb.xx"}}
+	if why := b.comparable(&Plan{Started: now}); !strings.Contains(why, "verb.xx") {
+		t.Errorf("a cell of no language is asked: %q", why)
+	}
+}
