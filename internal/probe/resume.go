@@ -66,6 +66,8 @@ func (r *Record) ended(cfg *Config) string {
 		return fmt.Sprintf("it is one of the model %q at %s", p.Facts.Model, p.Facts.URL)
 	case p.Live != (cfg.Trusted != nil):
 		return "it was begun with another live reference, or without one"
+	case p.Second != (cfg.Second != nil):
+		return "it was begun with a second key, or without one"
 	case (r.Reference == nil) != (p.RefID == "") || r.Reference != nil && r.Reference.ID != p.RefID:
 		return "the reference in it is not the one that its plan names"
 	case cfg.Traffic != nil && (p.Traffic == nil || *p.Traffic != *cfg.Traffic.sample()):
