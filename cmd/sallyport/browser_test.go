@@ -211,7 +211,7 @@ func auditedPage(t *testing.T) (string, *verdict.Report) {
 	t.Helper()
 	answers := upstreamtest.Distribution{}
 	for i, a := range attacks {
-		answers[strings.ReplaceAll(a, " ", "\u00a0")] = float64(i + 1) // one word each
+		answers[strings.ReplaceAll(a, " ", "\u00a0")] = 1 / float64(i*i+1) // one word each; the first is in every sample of ten
 	}
 	cells := map[bool]*upstreamtest.Oracle{}
 	for _, hostile := range []bool{false, true} {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"sallyport/internal/stat"
@@ -112,11 +113,11 @@ func ordinary(r *rand.Rand) Ask {
 	default: // a longer document
 		d := newDesk(&officeEN, r)
 		a.System = d.fill(pick(r, d.systems))
-		text := ""
+		var text strings.Builder
 		for range 3 + r.IntN(12) {
-			text += d.sentences() + "\n\n"
+			text.WriteString(d.sentences() + "\n\n")
 		}
-		a.Turns = User(text + pick(r, errands))
+		a.Turns = User(text.String() + pick(r, errands))
 	}
 	sendAsWork(&a, 0, r)
 	if a.Temperature != nil || r.Float64() < .2 {
