@@ -97,8 +97,9 @@ func (a *App) watchAfresh(t gateway.Target) {
 	}
 }
 
-// concluded records what a watch concludes, and lets it act as far as the operator
-// opted in: by default it is a notice.
+// concluded records what a watch concludes, and lets it act as the operator opted in:
+// by default it is a notice. Who opted into quarantine gets nothing less before it: an
+// upstream that was lowered is asked no more, so nothing more could be found out.
 func (a *App) concluded(s probe.Standing, bundle string) {
 	v := record.Verdict{
 		Upstream: s.Stream.Upstream, Target: s.Stream.Model, Null: string(s.Null), Level: string(s.Level), Act: record.ActNotice,
@@ -113,7 +114,7 @@ func (a *App) concluded(s probe.Standing, bundle string) {
 	switch {
 	case allowed == config.Quarantine && s.Null == verdict.Honest && s.Level == verdict.LevelQuarantine:
 		v.Act = record.ActQuarantine
-	case allowed != config.Notice && s.Level.AtLeast(verdict.LevelWarning):
+	case allowed == config.Lower && s.Level.AtLeast(verdict.LevelWarning):
 		v.Act = record.ActLower
 	}
 	if err := a.recordVerdict(v); err != nil {

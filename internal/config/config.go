@@ -260,7 +260,7 @@ type Watch struct {
 	Share Share `json:"share,omitzero"`
 	// Most comparisons a month. The levels of alarm are set by it: more comparisons, higher levels. Default 3000.
 	Pairs int `json:"pairs,omitzero" jsonschema:"minimum=1,maximum=1000000"`
-	// What a verdict does at most: notice (the default), lower (the upstream is tried after all others from a warning on), or quarantine (it is out of routing, on the strongest level only, until an operator releases it).
+	// What a verdict does: notice (the default), lower (the upstream is tried after all others from a warning on, which mostly ends the comparison too), or quarantine (it is out of routing until an operator releases it, on the strongest level only; below that its verdicts are notices).
 	Act Act `json:"act,omitzero" jsonschema:"enum=notice,enum=lower,enum=quarantine"`
 	// Your word that temperature, top_p and the like, where a request leaves them out, mean the same at the watched upstream and at its references. Default false: only requests that say temperature, top_p and a limit on tokens are compared.
 	SameDefaults bool `json:"same_defaults,omitzero"`
@@ -278,7 +278,7 @@ func (w *Watch) Reference(i int) (upstream, model string) {
 // Act is what a verdict of a watch may do.
 type Act string
 
-// The acts, each doing what those before it do.
+// The acts.
 const (
 	Notice     Act = "notice"
 	Lower      Act = "lower"
