@@ -58,7 +58,7 @@ type audit struct {
 
 	mu      sync.Mutex
 	records []exchange // guarded by mu
-	capped  bool       // guarded by mu
+	stopped Outcome    // Capped or Interrupted when nothing more is asked; guarded by mu
 	now     Progress   // guarded by mu
 
 	// Of an audit that is done again from its record.
@@ -122,16 +122,16 @@ func (a *audit) execute(ctx context.Context, beacon verdict.Beacon) (*verdict.Re
 	}
 	report.Detectable = a.detectable(report.Detectors)
 	a.conclude(report, unusable)
-	switch {
-	case unusable != nil:
+	if unusable != nil {
 		return report, unusable
-	case ctx.Err() != nil:
-		report.Stopped = "interrupted"
-		return report, context.Cause(ctx)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.capped {
+	switch a.stopped {
+	case Interrupted:
+		report.Stopped = "interrupted"
+		return report, context.Cause(ctx)
+	case Capped:
 		report.Stopped = "the spend cap was reached"
 	}
 	return report, nil
@@ -148,7 +148,7 @@ func (a *audit) trial(ctx context.Context, d *detector, unusable *UnusableError)
 	case unusable != nil:
 		result.State, result.Reason = verdict.NotRun, "the endpoint is unusable"
 		return result
-	case ctx.Err() != nil || a.over():
+	case a.over():
 		result.State, result.Reason = verdict.NotRun, "the audit ended before"
 		return result
 	}
@@ -156,8 +156,10 @@ func (a *audit) trial(ctx context.Context, d *detector, unusable *UnusableError)
 	a.begin(d)
 	a.fused.mark()
 	t := &Trial{Plan: a.plan, Seed: stat.Seed(a.seed, string(d.id)), Budget: a.plan.Profile.Budgets[d.id], result: &result, fused: a.fused, audit: a}
+	began := time.Now()
 	d.run(ctx, t)
 	t.end()
+	result.Took = time.Since(began)
 	if after := a.meter.total(); before.Cost >= 0 && after.Cost >= 0 {
 		result.Cost = after.Cost - before.Cost
 	}
@@ -201,7 +203,14 @@ func (a *audit) tell() {
 func (a *audit) over() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.capped
+	return a.stopped != ""
+}
+
+// ends notes an answer after which nothing more is asked; the caller holds mu.
+func (a *audit) ends(r *Reply) {
+	if a.stopped == "" && (r.Outcome == Capped || r.Outcome == Interrupted) {
+		a.stopped = r.Outcome
+	}
 }
 
 // ask sends one question of a detector, and records it.
@@ -217,9 +226,7 @@ func (a *audit) ask(ctx context.Context, by verdict.ID, to arm, n int, q *Ask) *
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.records = append(a.records, exchange{By: by, To: to.String(), N: n, Ask: q, Reply: r})
-	if r.Outcome == Capped {
-		a.capped = true
-	}
+	a.ends(r)
 	a.now.Asked++
 	if a.now.Asked%4 == 0 {
 		a.tell()
@@ -234,7 +241,7 @@ func (a *audit) preflight(ctx context.Context) *UnusableError {
 	r := a.ask(ctx, "preflight", suspect, 0, &q)
 	text := ""
 	switch r.Outcome {
-	case Answered:
+	case Answered, Interrupted:
 		return nil
 	case Denied:
 		text = "the endpoint refuses the key" + said(r)

@@ -54,7 +54,7 @@ func (t *Trial) betOnCells(ctx context.Context, cells []reference.Cell, q questi
 	}
 	bank, m := reference.NewBank(cells, t.Seed), draws(len(ref.Variants))
 	order, nonces := stat.Rand(stat.Seed(t.Seed, "order")), stat.Rand(stat.Seed(t.Seed, "nonces"))
-	for asked := 0; asked < t.Budget && !t.Over(ctx) && !t.decided(ref.identity()); {
+	for asked := 0; asked < t.Budget && !t.Over() && !t.decided(ref.identity()); {
 		var batch []int
 		for _, c := range order.Perm(len(cells)) {
 			if bank.Left(c, m) > 0 && asked+len(batch) < t.Budget && len(batch) < max(t.Parallel, 1) {

@@ -81,7 +81,7 @@ func runAccounting(ctx context.Context, t *Trial) {
 	}
 	b.differential(ctx)
 	for _, check := range []func(context.Context){b.shapes, b.long, b.streamed, b.limited, b.alike} {
-		if t.Over(ctx) {
+		if t.Over() {
 			break
 		}
 		check(ctx)
@@ -118,7 +118,7 @@ func (b *books) askAgain(ctx context.Context, asks []Ask, replies []*Reply) {
 			failed, again = append(failed, i), append(again, asks[i])
 		}
 	}
-	if len(failed) == 0 || len(failed) > max(len(asks)/4, 1) || len(failed) > b.left || b.Over(ctx) {
+	if len(failed) == 0 || len(failed) > max(len(asks)/4, 1) || len(failed) > b.left || b.Over() {
 		return
 	}
 	b.left -= len(failed)

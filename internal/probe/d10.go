@@ -87,10 +87,10 @@ func runReplay(ctx context.Context, t *Trial) {
 	seen := &replays{}
 	topics := r.Perm(len(storyTopics))
 	left := t.Budget - streams
-	for i := 0; i < rounds && left >= roundAsks && !t.Over(ctx); i++ {
+	for i := 0; i < rounds && left >= roundAsks && !t.Over(); i++ {
 		left -= t.askRound(ctx, seen, storyTopics[topics[i]], r.Uint64())
 	}
-	if seen.stale == 1 && left > 0 && !t.Over(ctx) {
+	if seen.stale == 1 && left > 0 && !t.Over() {
 		t.askAgain(ctx, seen, left, r.Uint64())
 	}
 	paced := t.askStreams(ctx, min(streams, t.Budget), storyTopics[topics[len(topics)-1]])

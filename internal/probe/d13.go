@@ -67,7 +67,7 @@ func runTexts(ctx context.Context, t *Trial) {
 	seen := make([][]string, len(cells))
 	var sample []stat.Completion
 	for range t.Budget / len(cells) {
-		if t.Over(ctx) {
+		if t.Over() {
 			break
 		}
 		turn := order.Perm(len(cells))

@@ -176,7 +176,7 @@ func runCausal(ctx context.Context, t *Trial) {
 		case fact.expired(t.Started):
 			t.Fact(ch.what, "inconclusive: what was known of it expired on %s", fact.Expires.Format(time.DateOnly))
 			continue
-		case c.left < ch.cost || t.Over(ctx):
+		case c.left < ch.cost || t.Over():
 			t.Fact(ch.what, "inconclusive: no questions were left for it")
 			continue
 		}

@@ -189,7 +189,7 @@ func runItems(ctx context.Context, t *Trial) {
 		source.mixture, source.choice = t.Reference.Accuracy.Mixture, t.Reference.Accuracy.Choice
 	}
 	seen, beside, unparsed := newMarks(len(source.mixture)), newMarks(len(source.mixture)), 0
-	for asked := 0; asked < t.Budget && !t.Over(ctx) && (asked < leastItems || !t.decided(bets.nulls())); {
+	for asked := 0; asked < t.Budget && !t.Over() && (asked < leastItems || !t.decided(bets.nulls())); {
 		batch, err := t.putItems(ctx, source, min(max(t.Parallel, 1), t.Budget-asked))
 		if err != nil {
 			t.Inconclusive("%v", err)

@@ -106,7 +106,7 @@ func runBilling(ctx context.Context, t *Trial) {
 	if t.Live {
 		each = 2
 	}
-	for left := t.Budget / each; left > 0 && !t.Over(ctx) && t.evidence(verdict.Billing).MaxLogE < verdict.LevelQuarantine.Threshold(); {
+	for left := t.Budget / each; left > 0 && !t.Over() && t.evidence(verdict.Billing).MaxLogE < verdict.LevelQuarantine.Threshold(); {
 		n := min(left, max(t.Parallel, 1))
 		left -= n
 		if err := b.batch(ctx, billingAsks(questions, n)); err != nil {

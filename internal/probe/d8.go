@@ -123,7 +123,7 @@ func runTamper(ctx context.Context, t *Trial) {
 	left := t.Budget - len(questions)
 	left -= t.copyAll(ctx, seen, questions[:1], r)
 	t.copyAll(ctx, seen, questions[1:], r)
-	for left > 0 && !t.Over(ctx) {
+	for left > 0 && !t.Over() {
 		again := slices.DeleteFunc(slices.Clone(questions), func(c *copying) bool { return !c.differ || c.asked > maxAgain })
 		again = again[:min(len(again), left)]
 		if len(again) == 0 || seen.settled() {

@@ -85,7 +85,7 @@ func runNeedles(ctx context.Context, t *Trial) {
 			bad = chars
 		}
 	}
-	for good > 0 && bad > 0 && float64(bad) > narrowed*float64(good) && c.left > reserve && !t.Over(ctx) {
+	for good > 0 && bad > 0 && float64(bad) > narrowed*float64(good) && c.left > reserve && !t.Over() {
 		middle := (good + bad) / 2
 		h := c.look(ctx, middle)
 		if h.asked == 0 {
@@ -106,7 +106,7 @@ func runNeedles(ctx context.Context, t *Trial) {
 // look asks about a text of a length: once, and when an edge is lost twice more.
 func (c *contextTrial) look(ctx context.Context, chars int) *haystack {
 	h := &haystack{chars: chars}
-	for n := 0; n < votes && c.left > 0 && !c.Over(ctx) && c.refused == 0; n++ {
+	for n := 0; n < votes && c.left > 0 && !c.Over() && c.refused == 0; n++ {
 		c.ask(ctx, h)
 		if h.asked > 0 && h.lost[0] == 0 && h.lost[needles-1] == 0 {
 			break
@@ -130,12 +130,12 @@ func (c *contextTrial) confirm(ctx context.Context, good, bad int) {
 	c.above.chars, c.below.chars = bad, good
 	for range confirming {
 		for _, h := range []*haystack{&c.above, &c.below} {
-			if h.chars > 0 && c.left > 0 && !c.Over(ctx) {
+			if h.chars > 0 && c.left > 0 && !c.Over() {
 				c.ask(ctx, h)
 			}
 		}
 	}
-	for try := 0; try < 2 && !c.able && c.left > 0 && !c.Over(ctx); try++ {
+	for try := 0; try < 2 && !c.able && c.left > 0 && !c.Over(); try++ {
 		_, found := c.put(ctx, bad, away[0], away[1])
 		c.able = found == [needles]bool{true, true, true, true, true}
 	}
@@ -341,7 +341,7 @@ func (c *contextTrial) conclude(ctx context.Context, good, bad int) {
 func (c *contextTrial) readMeaning(ctx context.Context, chars int) {
 	var passed [2]bool
 	for i, n := range []int{chars, shortest} {
-		for try := 0; try < 2 && !passed[i] && c.left > 0 && !c.Over(ctx); try++ {
+		for try := 0; try < 2 && !passed[i] && c.left > 0 && !c.Over(); try++ {
 			passed[i] = c.askMeaning(ctx, n)
 		}
 		if passed[0] {

@@ -124,8 +124,9 @@ func (t *Trial) Lose(r *Reply) {
 // maxFailures is the share of failures above which a detector says nothing.
 const maxFailures = .2
 
-// Over reports whether the trial must end: the audit's time or money is used up.
-func (t *Trial) Over(ctx context.Context) bool { return ctx.Err() != nil || t.audit.over() }
+// Over reports whether the trial must end: the audit was stopped or its money is used
+// up. It is told by the answers alone, so that a verifier ends where the audit did.
+func (t *Trial) Over() bool { return t.audit.over() }
 
 // Find notes something that was seen.
 func (t *Trial) Find(f verdict.Finding) { t.result.Findings = append(t.result.Findings, f) }

@@ -49,9 +49,15 @@ func (m *meter) ask(ctx context.Context, s Subject, a *Ask) *Reply {
 		if m.reached(a) {
 			return &Reply{Outcome: Capped, Error: "the spend cap is reached"}
 		}
+		if ctx.Err() != nil {
+			return &Reply{Outcome: Interrupted}
+		}
 		r := s.Ask(ctx, a)
+		if ctx.Err() != nil && !r.OK() {
+			r = &Reply{Outcome: Interrupted}
+		}
 		m.count(a, r)
-		if r.Outcome != RateLimited && r.Outcome != Failed && r.Outcome != Unreachable || try == maxTries || ctx.Err() != nil {
+		if r.Outcome != RateLimited && r.Outcome != Failed && r.Outcome != Unreachable || try == maxTries {
 			return r
 		}
 		if r.Retry > 0 {

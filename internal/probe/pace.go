@@ -106,7 +106,7 @@ func spread(values []float64) (median, cv float64) {
 func (t *Trial) askStreams(ctx context.Context, n int, topic string) []pacing {
 	var paced []pacing
 	for i := range n {
-		if t.Over(ctx) {
+		if t.Over() {
 			break
 		}
 		text := fmt.Sprintf("Write a story of at least 400 words about %s, part %d of %d.", topic, i+1, n)

@@ -24,6 +24,7 @@ const (
 	Malformed   Outcome = "malformed"   // what came is no answer of a model API
 	Capped      Outcome = "spend cap"   // not sent: the cap is reached
 	Forbidden   Outcome = "forbidden"   // not sent: the gateway's policy does not allow it
+	Interrupted Outcome = "interrupted" // not sent, or given up: whoever ran the audit stopped it
 )
 
 // Reply is what came back. Texts in it are the endpoint's and hostile.
