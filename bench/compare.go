@@ -43,6 +43,10 @@ func (w *workplace) startTargets(ctx context.Context, names []string, mockArgs .
 				env = []string{"SALLYPORT_BENCH_NO_HASH=1"}
 			case "sallyport-nocount":
 				more = "count: { share: 0 }\n"
+			case "sallyport-watch":
+				more = watchConfig(1_000_000)
+			case "sallyport-watch-path":
+				more = watchConfig(1)
 			}
 			g, err := w.newGateway(ctx, upstream, more, env...)
 			if err != nil {
@@ -53,6 +57,13 @@ func (w *workplace) startTargets(ctx context.Context, names []string, mockArgs .
 		ts = append(ts, t)
 	}
 	return ts, nil
+}
+
+// watchConfig has the model's upstream watched beside two trusted ones, which are the
+// mock too, with the default share. When the month's pairs are used up no trusted one is
+// asked any more: what remains is what a watch costs the requests themselves.
+func watchConfig(pairs int) string {
+	return fmt.Sprintf("watch:\n  - { upstream: mock, model: %s, references: [ trusted, trusted-too ], projects: [ bench ], pairs: %d, same_defaults: true }\n", upstreamModel, pairs)
 }
 
 func (t target) plan(s scenario, conns int) plan {
@@ -76,7 +87,7 @@ type column struct {
 	Target string   `json:"target"`
 	CPU    spread   `json:"cpu_us"`
 	During spread   `json:"cpu_us_slice"` // of which before the last answer
-	Ratio  spread   `json:"ratio_to_rpbuf"`
+	Ratio  spread   `json:"ratio_to_reference"`
 	Rate   spread   `json:"per_second"`
 	Added  spread   `json:"added_p50_ms"` // open loop, over direct; of streams: to the first byte
 	Failed int      `json:"failed"`
@@ -91,8 +102,6 @@ type outcome struct {
 	Columns  []column `json:"targets"`
 }
 
-const reference = "rpbuf"
-
 // An open loop runs at a low rate: few connections, and longer, so that a slice
 // holds enough requests for a median.
 const (
@@ -102,8 +111,8 @@ const (
 
 // runCompare is the verb compare.
 func runCompare(ctx context.Context, o options) error {
-	if !slices.Contains(o.targets, reference) {
-		return errors.New("the targets must include " + reference + ", the reference")
+	if !slices.Contains(o.targets, o.reference) {
+		return fmt.Errorf("the targets must include %s, the reference", o.reference)
 	}
 	w, err := newWorkplace(o)
 	if err != nil {
@@ -126,10 +135,10 @@ func runCompare(ctx context.Context, o options) error {
 		}
 		all = append(all, out)
 	}
-	printComparison(all)
+	printComparison(all, o.reference)
 	return o.save("compare", map[string]any{
 		"rounds": o.rounds, "slice_ms": o.slice.Milliseconds(), "connections": o.conns,
-		"order": "ABBA", "reference": reference,
+		"order": "ABBA", "reference": o.reference,
 	}, all)
 }
 
@@ -157,7 +166,7 @@ func compareOne(ctx context.Context, o options, ts []target, s scenario) (outcom
 				return out, err
 			}
 		}
-		ref := slices.IndexFunc(ts, func(t target) bool { return t.name == reference })
+		ref := slices.IndexFunc(ts, func(t target) bool { return t.name == o.reference })
 		direct := slices.IndexFunc(ts, func(t target) bool { return t.name == "direct" })
 		for i := range ts {
 			c := &out.Columns[i]
@@ -237,9 +246,9 @@ func slice(ctx context.Context, t target, load func() tally) (sample, error) {
 	return s, nil
 }
 
-func printComparison(all []outcome) {
+func printComparison(all []outcome, reference string) {
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "scenario\ttarget\tCPU µs\tin slice\tratio to rpbuf\tp10..p90\treq/s\tadded p50 ms\tp10..p90\tfailed\t")
+	fmt.Fprintln(t, "scenario\ttarget\tCPU µs\tin slice\tratio to "+reference+"\tp10..p90\treq/s\tadded p50 ms\tp10..p90\tfailed\t")
 	for _, o := range all {
 		for _, c := range o.Columns {
 			cpu, during, ratio, between := "-", "-", "-", ""

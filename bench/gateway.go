@@ -56,6 +56,8 @@ func (w *workplace) newGateway(ctx context.Context, upstream, more string, env .
 	config := fmt.Sprintf("listen: %s\nadmin: { listen: %s }\ndata: %s\n"+
 		"upstreams:\n"+
 		"  - { name: mock, kind: openai, base_url: \"http://%[4]s/v1\", key: \"env:BENCH_UPSTREAM_KEY\", class: local }\n"+
+		"  - { name: trusted, kind: openai, base_url: \"http://%[4]s/v1\", key: \"env:BENCH_UPSTREAM_KEY\", class: local }\n"+
+		"  - { name: trusted-too, kind: openai, base_url: \"http://%[4]s/v1\", key: \"env:BENCH_UPSTREAM_KEY\", class: local }\n"+
 		"  - { name: messages, kind: anthropic, base_url: \"http://%[4]s/v1\", key: \"env:BENCH_UPSTREAM_KEY\", class: local }\n"+
 		"models:\n"+
 		"  %[5]s: { targets: [ { upstream: mock, model: %[7]s } ] }\n"+

@@ -44,13 +44,14 @@ func commands() []command {
 
 // options are the flags of every verb.
 type options struct {
-	gateway string // path of the sallyport binary; built when empty
-	targets []string
-	sizes   []string
-	rounds  int
-	slice   time.Duration
-	conns   int
-	out     string // where the JSON results go
+	gateway   string // path of the sallyport binary; built when empty
+	targets   []string
+	reference string
+	sizes     []string
+	rounds    int
+	slice     time.Duration
+	conns     int
+	out       string // where the JSON results go
 
 	streams int // of memory and kill
 	cuts    int // streams of cut
@@ -70,7 +71,8 @@ func parse(args []string) (command, options, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.Usage = func() { usage(f) }
 	f.StringVar(&o.gateway, "gateway", "", "sallyport `binary`; built from ./cmd/sallyport when empty")
-	targets := f.String("targets", "direct,rp,rpbuf,sallyport,sallyport-nohash", "what to compare; rpbuf is the reference")
+	targets := f.String("targets", "direct,rp,rpbuf,sallyport,sallyport-nohash", "what to compare")
+	f.StringVar(&o.reference, "reference", "rpbuf", "the `target` that ratios are taken to")
 	sizes := f.String("sizes", strings.Join(scenarioNames(), ","), "what to send")
 	f.IntVar(&o.rounds, "rounds", 6, "rounds; each runs every target twice, there and back")
 	f.DurationVar(&o.slice, "slice", time.Second, "time of one slice")
@@ -132,7 +134,7 @@ func (o options) check() error {
 		return fmt.Errorf("-early is first or all, not %q", o.early)
 	}
 	for _, t := range o.targets {
-		if !slices.Contains([]string{"direct", "rp", "rpbuf", "sallyport", "sallyport-nohash", "sallyport-nocount"}, t) {
+		if !slices.Contains([]string{"direct", "rp", "rpbuf", "sallyport", "sallyport-nohash", "sallyport-nocount", "sallyport-watch", "sallyport-watch-path"}, t) {
 			return fmt.Errorf("unknown target %q", t)
 		}
 	}

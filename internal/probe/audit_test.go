@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -293,6 +294,45 @@ func TestInterrupted(t *testing.T) {
 	if len(record.Exchanges) < 20 {
 		t.Errorf("%d exchanges are kept", len(record.Exchanges))
 	}
+}
+
+// TestInterruptedInFlight: the same when questions are on their way, whatever detector
+// they are of, and at the very first one.
+func TestInterruptedInFlight(t *testing.T) {
+	for _, after := range []int{0, 1, 30, 60} {
+		t.Run(fmt.Sprint(after), func(t *testing.T) {
+			s := startOracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed"})
+			ctx, cancel := context.WithCancel(t.Context())
+			subject := auditedAt(t, s.BaseURL())
+			asked := atomic.Int32{}
+			r, record, err := Run(ctx, Config{
+				Subject: asking{subject, func() {
+					if int(asked.Add(1)) == after+1 {
+						cancel()
+					}
+				}},
+				Profile: Quick, Price: free, Parallel: 4, Beacon: testBeacon("1"),
+			})
+			if !errors.Is(err, context.Canceled) || r.Stopped != "interrupted" {
+				t.Fatalf("%v, stopped %q", err, r.Stopped)
+			}
+			if r.Spent.Outcomes[string(TimedOut)] != 0 {
+				t.Errorf("outcomes %v", r.Spent.Outcomes)
+			}
+			checkFile(t, record)
+		})
+	}
+}
+
+// asking is a subject that tells of each question before it is sent.
+type asking struct {
+	Subject
+	before func()
+}
+
+func (s asking) Ask(ctx context.Context, a *Ask) *Reply {
+	s.before()
+	return s.Subject.Ask(ctx, a)
 }
 
 // TestFailuresAreNoEvidence: an endpoint that fails too often is not found to be
