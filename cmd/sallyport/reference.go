@@ -230,6 +230,7 @@ type described struct {
 	Variants int       `json:"variants"`
 	Cells    int       `json:"cells"`
 	Of       int       `json:"cells_asked"`
+	Lasting  int       `json:"lasting"` // word questions that the bank of an audit lasts for
 	Solved   int       `json:"solved,omitempty"` // of so many generated items
 	Items    int       `json:"items,omitempty"`
 	Notes    []string  `json:"notes,omitempty"`
@@ -247,7 +248,7 @@ type described struct {
 func describe(o *reference.Opened) described {
 	d := described{
 		Name: o.Name, ID: o.ID, Model: o.Model, Host: o.Variants[0].Host, Class: o.Variants[0].Class, Variants: len(o.Variants), Of: len(o.Words),
-		Recorded: o.Recorded, Expires: o.Expires, Protocol: o.Protocol.Hash(), Dress: o.Protocol.Dress, Signer: o.Signer, Imported: o.Imported, Public: o.Public, Reason: o.Variants[0].Reason, Notes: o.Notes,
+		Recorded: o.Recorded, Expires: o.Expires, Protocol: o.Protocol.Hash(), Dress: o.Protocol.Dress, Lasting: probe.Lasting(o), Signer: o.Signer, Imported: o.Imported, Public: o.Public, Reason: o.Variants[0].Reason, Notes: o.Notes,
 		State: "holds",
 	}
 	for _, c := range o.Words {
@@ -269,8 +270,8 @@ func tellReference(cmd *cobra.Command, d described) {
 	if d.Items > 0 {
 		items = fmt.Sprintf("%d of %d solved", d.Solved, d.Items)
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "name      %s\nid        %s\nmodel     %s\nsource    %s (%s)\nvariants  %d\ncells     %d of %d useful\nitems     %s\nrecorded  %s\nexpires   %s\nprotocol  %s\ndress     %s\nsigner    %s\nstate     %s\n",
-		visible(d.Name), d.ID, visible(d.Model), visible(d.Host), d.Class, d.Variants, d.Cells, d.Of, items, stamp(d.Recorded), stamp(d.Expires), d.Protocol, visible(d.Dress), orNobody(d.Signer), d.State)
+	fmt.Fprintf(cmd.OutOrStdout(), "name      %s\nid        %s\nmodel     %s\nsource    %s (%s)\nvariants  %d\ncells     %d of %d useful, for %d questions of an audit\nitems     %s\nrecorded  %s\nexpires   %s\nprotocol  %s\ndress     %s\nsigner    %s\nstate     %s\n",
+		visible(d.Name), d.ID, visible(d.Model), visible(d.Host), d.Class, d.Variants, d.Cells, d.Of, d.Lasting, items, stamp(d.Recorded), stamp(d.Expires), d.Protocol, visible(d.Dress), orNobody(d.Signer), d.State)
 	for _, note := range d.Notes {
 		fmt.Fprintf(cmd.OutOrStdout(), "note      %s\n", visible(note))
 	}

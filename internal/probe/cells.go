@@ -25,6 +25,15 @@ func draws(variants int) int {
 	return 4
 }
 
+// Lasting is how many word questions of one audit the bank of a reference lasts for.
+func Lasting(o *reference.Opened) int {
+	n := 0
+	for _, i := range newBaseline(o).usable() {
+		n += len(o.Words[i].Bank[0]) / draws(len(o.Variants))
+	}
+	return n
+}
+
 // questions are how the cells of one kind are asked, and how answers become letters.
 type questions struct {
 	ask    func(cell string, nonces *rand.Rand) Ask

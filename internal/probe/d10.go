@@ -376,12 +376,24 @@ func (t *Trial) concludeReplay(seen *replays, paced []pacing) {
 		fact(timed >= 2 && timed == streams,
 			"Streams come in pieces that a timer spaces, not as a model writes: the distances vary by less than %.0f %% in all of %d streams. That fits an answer which is fetched whole and then cut up.", 100*maxEven, streams)
 	}
+	if t.short >= leastShort {
+		t.Find(verdict.Finding{
+			Label: verdict.SettingsChanged, Null: verdict.Integrity,
+			Text: fmt.Sprintf("%d answers ended for their length at less than half of the tokens that were allowed: another limit is in force than was asked for.", t.short),
+		})
+		if checked == 0 {
+			return
+		}
+	}
 	if checked == 0 {
 		t.Inconclusive("the answers are too short, or too few, to compare")
 		return
 	}
 	t.ObserveFacts(verdict.Integrity, mismatches, checked)
 }
+
+// leastShort is how many answers that were cut short make a finding.
+const leastShort = 3
 
 // cacheHeaders tell of caches on the way.
 var cacheHeaders = []string{"X-Cache", "X-Cache-Hits", "Age", "Cf-Cache-Status"}

@@ -112,7 +112,7 @@ func everything(text string) string {
 func TestTamperFailures(t *testing.T) {
 	url := startRelay(t, "R15:1", startModel(t, copier(0)), func(c *upstreamtest.RelayConfig) {
 		c.Tamper.After = 0
-		c.Failures = []upstreamtest.Failure{{From: 2, To: 8, Status: 400}}
+		c.Failures = []upstreamtest.Failure{{From: 2, To: 14, Status: 400}}
 	})
 	if r := auditOnly(t, "D8", Vet.Budgets["D8"], url, 1); r.State != verdict.Inconclusive {
 		t.Errorf("%s: %s, %v", r.State, r.Reason, r.Findings)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"sync"
 
+	"sallyport/internal/llm"
 	"sallyport/internal/stat"
 	"sallyport/internal/verdict"
 )
@@ -40,6 +41,7 @@ type Trial struct {
 	asked [3]int // questions of each arm
 	tried int
 	lost  int
+	short int // answers that ended for their length far below the bound asked for
 }
 
 // arm is whom a question goes to.
@@ -86,7 +88,10 @@ func (t *Trial) askArm(ctx context.Context, to arm, parallel int, asks []Ask) []
 	first := t.asked[to]
 	t.asked[to] += len(asks)
 	replies := askAll(parallel, len(asks), func(i int) *Reply { return t.audit.ask(ctx, t.result.ID, to, first+i, &asks[i]) })
-	for _, r := range replies {
+	for i, r := range replies {
+		if to == suspect && cutShort(&asks[i], r) {
+			t.short++
+		}
 		if r.Outcome == Capped || r.Outcome == Interrupted {
 			continue // whoever runs the audit ended it, not the endpoint
 		}
@@ -113,6 +118,13 @@ func askAll(parallel, n int, ask func(i int) *Reply) []*Reply {
 	}
 	wg.Wait()
 	return replies
+}
+
+// cutShort reports whether an answer says that it reached its bound though it did not
+// come near the one that was asked for. Hidden reasoning counts as length, where it is
+// told.
+func cutShort(a *Ask, r *Reply) bool {
+	return a.MaxTokens >= 64 && r.OK() && r.Finish == llm.FinishLength && r.Usable() && 2*r.Tokens.Completion() < a.MaxTokens
 }
 
 // failure reports whether a question led to nothing that a detector can use. That

@@ -52,3 +52,29 @@ func TestQuality(t *testing.T) {
 	}
 	checkFile(t, record)
 }
+
+// TestCutShort: a relay that caps the length of answers says itself that they reached a
+// bound which nobody asked for.
+func TestCutShort(t *testing.T) {
+	s, err := upstreamtest.Start(upstreamtest.Config{Key: "sk-audit", Behaviour: upstreamtest.Behaviour{Frames: 64}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	for name, limit := range map[string]int64{"honest": 0, "capped": 8} {
+		r, err := upstreamtest.StartRelay(upstreamtest.RelayConfig{Backend: s.BaseURL(), Sampler: upstreamtest.Sampler{MaxTokens: limit}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Close() })
+		report, record := run(t, Config{Subject: auditedAt(t, r.BaseURL()), Profile: Profile{"replays", map[verdict.ID]int{"D10": 12}}})
+		found := false
+		for _, f := range resultOf(t, report, "D10").Findings {
+			found = found || f.Label == verdict.SettingsChanged
+		}
+		if found != (limit > 0) || (report.Headline == verdict.SettingsChanged) != (limit > 0) {
+			t.Errorf("%s: headline %q, %+v", name, report.Headline, resultOf(t, report, "D10").Findings)
+		}
+		checkFile(t, record)
+	}
+}

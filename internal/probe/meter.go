@@ -56,6 +56,9 @@ func (m *meter) ask(ctx context.Context, s Subject, a *Ask) *Reply {
 			return &Reply{Outcome: Capped, Error: "the spend cap is reached"}
 		}
 		r := s.Ask(ctx, a)
+		if ctx.Err() != nil && !r.OK() {
+			r = &Reply{Outcome: Interrupted, Error: "the audit was interrupted"} // whatever else it looks like
+		}
 		m.count(a, r)
 		m.release(held)
 		if r.Outcome != RateLimited && r.Outcome != Failed && r.Outcome != Unreachable || try == maxTries || ctx.Err() != nil {
