@@ -230,7 +230,7 @@ type described struct {
 	Variants int       `json:"variants"`
 	Cells    int       `json:"cells"`
 	Of       int       `json:"cells_asked"`
-	Lasting  int       `json:"lasting"` // word questions that the bank of an audit lasts for
+	Lasting  int       `json:"lasting"`          // word questions that the bank of an audit lasts for
 	Solved   int       `json:"solved,omitempty"` // of so many generated items
 	Items    int       `json:"items,omitempty"`
 	Notes    []string  `json:"notes,omitempty"`
