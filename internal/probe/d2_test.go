@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -224,23 +223,6 @@ func TestCausalCalibrated(t *testing.T) {
 	if mean := sum / runs; mean > 1 || mean == 0 {
 		t.Errorf("the mean of E is %v", mean)
 	}
-}
-
-// TestCausalLab audits a real llama.cpp server, as nobody's model and by what was
-// recorded of itself. SALLYPORT_LAB is the base URL of the lab's SmolLM2.
-func TestCausalLab(t *testing.T) {
-	base := os.Getenv("SALLYPORT_LAB")
-	if base == "" {
-		t.Skip("SALLYPORT_LAB is not set: start the lab and set it to http://127.0.0.1:8080/v1")
-	}
-	const model = "smollm2-135m-instruct"
-	r := auditing{url: base, model: model}.run(t)
-	silent(t, r)
-	t.Log(r.Facts)
-	causal := recorded(t, base, model)
-	r = auditing{url: base, model: model, reference: opened(t, model, causal)}.run(t)
-	silent(t, r)
-	t.Log(causal, r.Facts)
 }
 
 // found demands one finding, and evidence for it.
