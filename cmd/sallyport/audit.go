@@ -130,6 +130,10 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	if err := a.keep(record, key); err != nil {
 		return err
 	}
+	if unusable, is := errors.AsType[*probe.UnusableError](auditErr); is && !f.json && a.html == "" {
+		fmt.Fprintf(cmd.OutOrStdout(), "Nothing is concluded of %s: %s.\nWhat was asked and seen is in %s.\n", visible(r.Target.URL), visible(unusable.Text), visible(a.bundle))
+		return auditExit(r, auditErr)
+	}
 	if err := a.tell(f, cmd, r); err != nil {
 		return err
 	}

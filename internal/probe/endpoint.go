@@ -237,7 +237,7 @@ func connectError(err error) string {
 	if errors.As(err, &inner) {
 		err = inner.Err
 	}
-	return err.Error()
+	return strings.TrimPrefix(err.Error(), "upstream audited: ")
 }
 
 // tellingHeaders say something of the way that an answer went.
