@@ -101,7 +101,7 @@ func levelWords(l verdict.Level) string {
 	case verdict.LevelNone:
 		return "the evidence reaches no alarm level"
 	case verdict.LevelNotice:
-		return "E reached 20"
+		return "E reached 20, or a check found something that repeats"
 	case verdict.LevelWarning:
 		return "E reached 100"
 	case verdict.LevelQuarantine:

@@ -176,6 +176,9 @@ func (r *Report) factual(v *Verdict) Label {
 		if v.Level == LevelNone {
 			v.Level = LevelNotice
 		}
+		if !v.Rejected {
+			v.Wording = strings.Replace(v.Wording, "not found to be inconsistent with", "by a check that repeats, and not by the evidence as a whole, inconsistent with", 1)
+		}
 	}
 	if label == IntegrityFailed && v.Veto == "" && r.onlyPrompt() {
 		return ModifiedPrompt
