@@ -10,9 +10,8 @@
 //	label      data classes and upstream classes, their order
 //	price      integer money, dated price cards, the cost of a usage
 //	fault      the closed set of error kinds and their public messages
-//	stat       the audit's statistics: e-processes, permutation and exact tests, fusion
 //	secret     a string that never prints, logs or marshals itself
-//	stat       e-processes, two-sample tests, intervals, change detectors
+//	stat       the audit's statistics: e-processes, two-sample tests, intervals, change detectors
 //	verdict    what an audit concludes: hypotheses, e-values, labels, the report
 //	policy     Decide: may this request go to this upstream, and why
 //	route      the order in which permitted upstreams are tried

@@ -37,7 +37,7 @@ var imports = map[string][]string{
 	"label":    nil,
 	"secret":   nil,
 	"stat":     nil,
-	"verdict":  {"stat"},
+	"verdict":  nil,
 	"exam":     nil,
 	"price":    {"llm"},
 	"policy":   {"label", "price"},

@@ -2,8 +2,7 @@ package probe
 
 import "context"
 
-// Subject is something that can be asked: an endpoint directly, an upstream through
-// the gateway, or the record of an earlier audit. It is safe for concurrent use.
+// Subject is something that can be asked. It is safe for concurrent use.
 type Subject interface {
 	// Ask sends one question, once. What goes wrong is told in the reply.
 	Ask(ctx context.Context, a *Ask) *Reply
@@ -13,7 +12,7 @@ type Subject interface {
 
 // Facts describe a subject.
 type Facts struct {
-	Name     string `json:"name,omitempty"` // of the upstream, behind a gateway
+	Name     string `json:"name,omitempty"` // that a configuration has for it
 	URL      string `json:"url"`
 	Host     string `json:"host"`
 	Kind     string `json:"kind"` // the API that it speaks: openai, anthropic, gemini or bedrock

@@ -36,7 +36,7 @@ type Report struct {
 
 // Target is what was audited.
 type Target struct {
-	Name    string `json:"name,omitempty"` // of the upstream, behind a gateway
+	Name    string `json:"name,omitempty"` // that a configuration has for it
 	URL     string `json:"url"`
 	Host    string `json:"host"`
 	Kind    string `json:"kind"`               // the API that it speaks
