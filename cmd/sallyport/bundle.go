@@ -101,7 +101,7 @@ type watchProof struct {
 	Model    string        `json:"model"`
 	Null     verdict.Null  `json:"null"`
 	Level    verdict.Level `json:"level"`
-	Pairs    int           `json:"pairs"`
+	N        int           `json:"n"`
 	Wording  string        `json:"wording"`
 	Holds    bool          `json:"holds"`
 }
@@ -115,10 +115,10 @@ func (f *flags) verifyWatch(cmd *cobra.Command, path string, file []byte, signer
 	if err := signedBy(sealed, signer); err != nil {
 		return err
 	}
-	v := watchProof{path, sealed.SHA256, sealed.Signer, st.Stream.Upstream, st.Stream.Model, st.Null, st.Level, st.Pairs, st.Wording(), true}
+	v := watchProof{path, sealed.SHA256, sealed.Signer, st.Stream.Upstream, st.Stream.Model, st.Null, st.Level, st.N, st.Wording(), true}
 	return f.output(cmd).value(v, func() {
 		w := cmd.OutOrStdout()
-		fmt.Fprintf(w, "bundle     %s\nsha256     %s\nsigned by  %s\nupstream   %s\nmodel      %s\npairs      %d\nlevel      %s\n", visible(v.Bundle), v.SHA256, orNobody(v.Signer), visible(v.Upstream), visible(v.Model), v.Pairs, v.Level)
+		fmt.Fprintf(w, "bundle     %s\nsha256     %s\nsigned by  %s\nupstream   %s\nmodel      %s\nn          %d\nlevel      %s\n", visible(v.Bundle), v.SHA256, orNobody(v.Signer), visible(v.Upstream), visible(v.Model), v.N, v.Level)
 		fmt.Fprintln(w, visible(v.Wording)+".")
 		fmt.Fprintln(w, "The file is whole, and its conclusion follows from its observations.")
 		fmt.Fprintln(w, "What this cannot show: that the observations are of what was answered; the gateway keeps features of answers and no text.")

@@ -225,11 +225,12 @@ func watched(ts *testscript.TestScript, _ bool, args []string) {
 	dir, sum := ts.MkAbs("watch"), ""
 	w, err := probe.OpenWatch(probe.WatchConfig{
 		Dir: dir, Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), Logger: slog.New(slog.DiscardHandler),
-		Streams: []probe.Stream{{Upstream: "relay\u202e", Model: "m", References: []string{"a", "b"}, Monthly: 10}},
-		Concluded: func(s probe.Standing, bundle string) {
+		Streams: []probe.Stream{{Upstream: "relay\u202e", Model: "m", References: []string{"a", "b"}, Monthly: probe.Monthly{Pairs: 10}}},
+		Concluded: func(s probe.Standing, bundle string) bool {
 			if s.Level == verdict.LevelQuarantine {
 				sum = bundle
 			}
+			return false
 		},
 	})
 	ts.Check(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,29 +97,53 @@ func (w *watching) show(now, changed []console.Watching) error {
 
 // tables are the streams, and the parts of their traffic.
 func (w *watching) tables(all []console.Watching) {
-	var streams, parts [][]string
+	var streams, detectors, parts [][]string
 	for _, s := range all {
-		at := "-"
-		if s.LogM != nil {
-			at = fmt.Sprintf("%.2f", *s.LogM)
-		}
-		dropped := "-"
-		if n := s.Pairs + s.Dropped; n > 0 {
-			dropped = fmt.Sprintf("%.1f %%", 100*float64(s.Dropped)/float64(n))
-		}
 		streams = append(streams, []string{
-			s.Upstream, s.Model, s.Null, s.Level, at, fmt.Sprintf("%.2f", s.Alarm), fmt.Sprintf("%.2f", s.LogE), fmt.Sprint(s.Pairs),
-			fmt.Sprintf("%d of %d", s.Month, s.Monthly), dropped, fmt.Sprint(s.References), s.Silent,
+			s.Upstream, s.Model, s.Null, s.Level, logM(s.LogM), fmt.Sprintf("%.2f", s.Alarm), fmt.Sprintf("%.2f", s.LogE), fmt.Sprint(s.N),
+			fmt.Sprint(s.References), controlled(s.Control), cmp.Or(s.Silent, s.Unpaid),
 		})
+		for _, d := range s.Detectors {
+			lost := "-"
+			if d.Month > 0 {
+				lost = fmt.Sprint(d.Lost)
+			}
+			detectors = append(detectors, []string{
+				s.Upstream, s.Model, s.Null, d.ID, fmt.Sprint(d.N), logM(d.LogM), fmt.Sprintf("%.2f", d.LogE), fmt.Sprintf("%d of %d", d.Month, d.Monthly), lost, d.Silent,
+			})
+		}
 		for _, p := range s.Strata {
 			if p.N > 0 {
 				parts = append(parts, []string{s.Upstream, s.Model, s.Null, p.Name, fmt.Sprint(p.N), fmt.Sprintf("%.2f", p.LogE)})
 			}
 		}
 	}
-	w.table([]string{"UPSTREAM", "MODEL", "HYPOTHESIS", "LEVEL", ">LOG10 M", ">NEXT AT", ">LOG10 E", ">PAIRS", ">THIS MONTH", ">DROPPED", "REFERENCES", "SILENT BECAUSE"}, streams)
+	w.table([]string{"UPSTREAM", "MODEL", "HYPOTHESIS", "LEVEL", ">LOG10 M", ">NEXT AT", ">LOG10 E", ">N", "REFERENCES", "REFERENCE ITSELF", "SILENT BECAUSE"}, streams)
+	if len(detectors) > 0 {
+		fmt.Fprintln(w.out)
+		w.table([]string{"UPSTREAM", "MODEL", "HYPOTHESIS", "DETECTOR", ">N", ">LOG10 M", ">LOG10 E", ">THIS MONTH", ">LOST", "SILENT BECAUSE"}, detectors)
+	}
 	if len(parts) > 0 {
 		fmt.Fprintln(w.out)
 		w.table([]string{"UPSTREAM", "MODEL", "HYPOTHESIS", "PART", ">N", ">LOG10 E"}, parts)
 	}
+}
+
+// logM is the logarithm of a detector of change; one that has seen nothing has none.
+func logM(v float64) string {
+	if v <= -99 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+// controlled tells how the first reference stands against what was recorded of it.
+func controlled(c *console.Control) string {
+	switch {
+	case c == nil:
+		return "not held against a stored one"
+	case c.Changed:
+		return "changed"
+	}
+	return fmt.Sprintf("as recorded (%d answers, %.0f days left)", c.N, c.Days)
 }

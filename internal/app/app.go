@@ -106,6 +106,7 @@ type App struct {
 	gateway   *gateway.Gateway
 	console   *console.Console
 	watch     *probe.Watch // nil where nothing is watched
+	purses    *purses      // of what the watch asks
 	registry  *prometheus.Registry
 
 	// DataAddr and AdminAddr are where the listeners are bound; nil with SocketOnly.
@@ -199,7 +200,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 		Logger:   a.log, Registerer: a.registry, Instance: instance, Spool: spool, TrustProxy: a.config.BehindProxy, SkipHashes: a.skipHashes(),
 	}
 	if a.watch != nil {
-		cfg.Paired, cfg.MayCompare = a.paired, a.mayCompare
+		cfg.Paired, cfg.MayCompare, cfg.Audited, cfg.Recounted = a.paired, a.mayCompare, a.purses.spend, a.recounted
 	}
 	a.gateway = gateway.New(cfg, a.ruled(p.snapshot))
 	a.console = a.newConsole()
@@ -218,6 +219,9 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.task("token counter", a.gateway.CountTokens)
 	a.task("comparison with references", a.gateway.Compare)
 	a.task("verdicts", a.followVerdicts)
+	a.task("questions of the watch", a.askQuestions)
+	a.task("budgets of the watch", a.keepPurses)
+	a.task("releases", a.release)
 	return a, a.listen(ctx)
 }
 

@@ -24,8 +24,9 @@ import (
 // or an override ends what a verdict did.
 type rulings struct {
 	mu      sync.Mutex
+	trickle map[gateway.Target]float64       // share of requests that a quarantined target goes on to get
 	pending []store.Verdict                  // recorded here and not yet seen in the database, oldest first
-	acting  map[gateway.Target]store.Verdict // in force: lower or quarantine
+	acting  map[gateway.Target]store.Verdict // in force: lower, quarantine, or a release by evidence
 }
 
 func targetOf(v *store.Verdict) gateway.Target {
@@ -44,6 +45,9 @@ func (r *rulings) take(v store.Verdict) {
 		}
 	case record.ActRelease, record.ActOverride:
 		delete(r.acting, t)
+		if v.Act == record.ActRelease && v.Actor == watchActor && time.Since(time.UnixMicro(v.TS)) < probation {
+			r.acting[t] = v
+		}
 	}
 }
 
@@ -65,12 +69,17 @@ func (r *rulings) settle(stored []store.Verdict) {
 // apply returns a copy of a snapshot in which the verdicts act. It is called under mu.
 func (r *rulings) apply(s *gateway.Snapshot) *gateway.Snapshot {
 	ruled := *s
-	ruled.Quarantined, ruled.Lowered = map[gateway.Target]string{}, map[gateway.Target]string{}
+	ruled.Quarantined, ruled.Lowered, ruled.Rations = map[gateway.Target]string{}, map[gateway.Target]string{}, map[gateway.Target]float64{}
 	for t, v := range r.acting {
 		date := time.UnixMicro(v.TS).UTC().Format(time.DateOnly)
-		if v.Act == record.ActQuarantine {
+		switch v.Act {
+		case record.ActQuarantine:
 			ruled.Quarantined[t] = fmt.Sprintf("quarantined on %s by verdict %s (%s)", date, v.ID, v.Label)
-		} else {
+			ruled.Rations[t] = r.trickle[t]
+		case record.ActRelease:
+			ruled.Lowered[t] = fmt.Sprintf("released on %s by verdict %s, for a day on a part of its traffic", date, v.ID)
+			ruled.Rations[t] = probationShare
+		default:
 			ruled.Lowered[t] = fmt.Sprintf("lowered on %s by verdict %s (%s)", date, v.ID, v.Label)
 		}
 	}

@@ -27,7 +27,11 @@ models:
 
 // ruling is a verdict about the model of an upstream.
 func ruling(up string, act record.Act) record.Verdict {
-	return record.Verdict{Upstream: up, Target: model, Null: "honest", Label: "identity check failed", Level: "quarantine", Act: act, EMilli: 3100, N: 400, Actor: "watch"}
+	v := record.Verdict{Upstream: up, Target: model, Null: "honest", Label: "identity check failed", Level: "quarantine", Act: act, EMilli: 3100, N: 400, Actor: "watch"}
+	if act == record.ActRelease || act == record.ActOverride {
+		v.Actor = "local"
+	}
+	return v
 }
 
 // decides records verdicts, which must succeed.

@@ -2,24 +2,28 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
 	"sallyport/internal/config"
 	"sallyport/internal/console"
+	"sallyport/internal/evidence"
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/llm"
 	"sallyport/internal/probe"
 	"sallyport/internal/record"
+	"sallyport/internal/reference"
+	"sallyport/internal/stat"
 	"sallyport/internal/verdict"
 )
 
 // openWatch opens the comparison of upstreams with trusted ones. What is watched is
 // that of the start: a change needs another one.
 func (a *App) openWatch() error {
+	a.purses, a.rulings.trickle = newPurses(a.config.Watch), map[gateway.Target]float64{}
 	if len(a.config.Watch) == 0 || a.opts.SocketOnly {
 		return nil
 	}
@@ -27,18 +31,56 @@ func (a *App) openWatch() error {
 	if err != nil {
 		return fmt.Errorf("read the key that signs verdicts: %w", err)
 	}
-	var streams []probe.Stream
-	for _, w := range a.config.Watch {
-		streams = append(streams, probe.Stream{Upstream: w.Upstream, Model: w.Model, References: w.References, Monthly: w.Pairs, Share: w.Share.Float()})
+	cfg := probe.WatchConfig{
+		Dir: a.folder.Path("watch"), Key: key, Program: a.opts.Version, Recorded: map[string]*reference.Opened{}, ItemKey: stat.Seed([32]byte(key.Seed()), "items of the watch"),
+		Logger: a.log, Concluded: a.concluded,
 	}
-	a.watch, err = probe.OpenWatch(probe.WatchConfig{
-		Dir: a.folder.Path("watch"), Key: key, Program: a.opts.Version, Streams: streams, Logger: a.log, Concluded: a.concluded,
-	})
-	if err != nil {
+	shelf := reference.NewShelf(ReferenceFolder(a.config.Data), evidence.Signer(key))
+	for i := range a.config.Watch {
+		w := &a.config.Watch[i]
+		s := probe.Stream{
+			Upstream: w.Upstream, Model: w.Model, References: w.References, Share: w.Share.Float(),
+			Monthly: probe.Monthly{Pairs: w.Pairs, Words: w.Words, Items: w.Items, Bills: *w.Bills},
+		}
+		if w.Recorded != "" {
+			o, err := a.recorded(shelf, w)
+			if err != nil {
+				return fmt.Errorf("watch of %s: the stored reference %q: %w", w.Upstream, w.Recorded, err)
+			}
+			if why := o.Stale(time.Now()); why != "" {
+				a.log.Warn("a watch goes on without its stored reference", "alert", true, "upstream", w.Upstream, "model", w.Model, "reason", why)
+			} else {
+				s.Recorded, cfg.Recorded[o.ID] = o.ID, o
+			}
+		}
+		cfg.Streams = append(cfg.Streams, s)
+		a.rulings.trickle[gateway.Target{Upstream: identity.Upstream(w.Upstream), Model: w.Model}] = w.Trickle.Float()
+	}
+	if a.watch, err = probe.OpenWatch(cfg); err != nil {
 		return err
 	}
 	a.atStop("watch", func(context.Context) error { return a.watch.Close() })
 	return nil
+}
+
+// recorded is the stored reference of a watch. It must be one of the first of its
+// references, for it is by it that this one is judged.
+func (a *App) recorded(shelf *reference.Shelf, w *config.Watch) (*reference.Opened, error) {
+	o, err := shelf.Find(w.Recorded)
+	if err != nil {
+		return nil, err
+	}
+	upstream, model := w.Reference(0)
+	u := a.parts.Load().upstreams[identity.Upstream(upstream)]
+	switch {
+	case o.Imported:
+		return nil, errors.New("it was imported; record one here")
+	case u == nil || len(o.Variants) == 0 || o.Variants[0].Host != u.Host():
+		return nil, fmt.Errorf("it is one of %q, and the first reference is %s", o.Variants[0].Host, upstream)
+	case o.Protocol.Model != model:
+		return nil, fmt.Errorf("it is one of the model %q, and the first reference is asked for %q", o.Protocol.Model, model)
+	}
+	return o, nil
 }
 
 // watches are those of a configuration as the data plane sees them.
@@ -62,14 +104,23 @@ func watches(cfg *config.Config) map[gateway.Target]gateway.Watch {
 // paired hands one compared request to the watch, as features only.
 func (a *App) paired(p *gateway.Pair) {
 	at := time.UnixMicro(p.At)
-	o := &probe.Observed{At: p.At, Strata: probe.StrataOf(p.Prompt, p.Tools, at), Dropped: p.Dropped != ""}
+	o := &probe.Observed{At: p.At, Kind: probe.Pair, Dropped: p.Dropped != ""}
 	if !o.Dropped {
+		o.Strata = probe.StrataOf(p.Prompt, p.Tools, at)
 		o.Suspect = probe.Features(said(p.Suspect))
 		for _, s := range p.References {
 			o.Trusted = append(o.Trusted, probe.Features(said(s)))
 		}
 	}
 	a.watch.Observe(string(p.Target.Upstream), p.Target.Model, o)
+}
+
+// recounted hands an answer whose tokens were counted to the watch.
+func (a *App) recounted(c *record.Count) {
+	at := time.UnixMicro(c.TS)
+	if c.Why == "" && a.watch.May(c.Upstream, c.Target, probe.Bill, at) {
+		a.watch.Observe(c.Upstream, c.Target, &probe.Observed{At: c.TS, Kind: probe.Bill, Reported: int(c.Claimed), Counted: int(c.Tokens)})
+	}
 }
 
 // watching is what is concluded of each stream now; false where nothing is served.
@@ -81,17 +132,25 @@ func (a *App) watching() ([]console.Watching, bool) {
 	if a.watch == nil {
 		return all, true
 	}
+	now := time.Now()
 	for _, s := range a.watch.Standings() {
 		w := console.Watching{
 			Upstream: s.Stream.Upstream, Model: s.Stream.Model, References: s.Stream.References, Null: string(s.Null), Level: string(s.Level),
-			Alarm: s.Alarm, LogE: s.LogE, Pairs: s.Pairs, Dropped: s.Dropped, Month: a.watch.Spent(s.Stream.Upstream, s.Stream.Model, time.Now()),
-			Monthly: s.Stream.Monthly, Silent: s.Silent, Wording: s.Wording(),
+			Alarm: s.Alarm, LogM: s.LogM, LogE: s.LogE, N: s.N, Silent: s.Silent, Wording: s.Wording(),
+			Unpaid: a.purses.why(gateway.Auditor(gateway.Target{Upstream: identity.Upstream(s.Stream.Upstream)}).Key, now),
 		}
-		if !math.IsInf(s.LogM, 0) { // nothing was seen yet
-			w.LogM = &s.LogM
+		for _, d := range s.Senses {
+			kind, monthly := s.Stream.Kind(d.ID)
+			w.Detectors = append(w.Detectors, console.Detector{
+				ID: string(d.ID), N: d.N, Lost: d.Lost, LogM: d.LogM, LogE: d.LogE, Silent: d.Silent,
+				Month: a.watch.Spent(s.Stream.Upstream, s.Stream.Model, kind, now), Monthly: monthly,
+			})
 		}
 		for _, p := range s.Strata {
 			w.Strata = append(w.Strata, console.Part{Name: p.Name, N: p.N, LogE: p.LogE})
+		}
+		if c := s.Control; c != nil {
+			w.Control = &console.Control{N: c.N, LogE: c.LogE, Changed: c.Changed, Left: c.Left, Days: c.Days}
 		}
 		all = append(all, w)
 	}
@@ -110,9 +169,11 @@ func said(s *gateway.Said) *probe.Said {
 	return out
 }
 
-// mayCompare reports whether another comparison of a target is within its month.
+// mayCompare reports whether another comparison of a target is within its month, in
+// number and in money.
 func (a *App) mayCompare(t gateway.Target) bool {
-	return a.watch.May(string(t.Upstream), t.Model, time.Now())
+	now := time.Now()
+	return a.watch.May(string(t.Upstream), t.Model, probe.Pair, now) && a.purses.why(gateway.Auditor(t).Key, now) == ""
 }
 
 // Standings are what is concluded now of every upstream under watch.
@@ -136,10 +197,13 @@ func (a *App) watchAfresh(t gateway.Target) {
 
 // concluded records what a watch concludes, and lets it act as far as the operator
 // opted in: by default it is a notice.
-func (a *App) concluded(s probe.Standing, bundle string) {
+func (a *App) concluded(s probe.Standing, bundle string) (out bool) {
 	v := record.Verdict{
 		Upstream: s.Stream.Upstream, Target: s.Stream.Model, Null: string(s.Null), Level: string(s.Level), Act: record.ActNotice,
-		EMilli: int64(1000 * s.LogM), N: int64(s.Pairs), Bundle: bundle, Actor: "watch", Reference: strings.Join(s.Stream.References, " "), Label: string(verdict.Differs), Wording: s.Wording(),
+		EMilli: int64(1000 * s.LogM), N: int64(s.N), Bundle: bundle, Actor: watchActor, Reference: strings.Join(s.Stream.References, " "), Label: string(verdict.Differs), Wording: s.Wording(),
+	}
+	if s.Null == verdict.Billing {
+		v.Label, v.Reference = string(verdict.BillingInconsistent), ""
 	}
 	for _, w := range a.config.Watch {
 		if w.Upstream == s.Stream.Upstream && w.Model == s.Stream.Model {
@@ -148,17 +212,24 @@ func (a *App) concluded(s probe.Standing, bundle string) {
 	}
 	if err := a.recordVerdict(v); err != nil {
 		a.log.Error("a verdict is not recorded", "upstream", v.Upstream, "model", v.Target, "level", v.Level, "error", err)
+		return false
 	}
+	return v.Act == record.ActQuarantine
 }
+
+// watchActor is who a verdict of a watch is by.
+const watchActor = "watch"
 
 // actOn is what a standing does where the operator allows so much. Where several
 // honest deployments are known, only a difference from all of them acts: an honest one
-// may differ from the reference. And before a quarantine nothing is lowered, since
+// may differ from the reference. Billing never takes an upstream out of routing. And before a quarantine nothing is lowered, since
 // whoever is asked last is asked no more, and what was begun would never be found out.
 func actOn(allowed config.Act, s probe.Standing) record.Act {
 	switch {
-	case s.Null != verdict.Honest && len(s.Stream.References) > 1:
+	case s.Null == verdict.Same && len(s.Stream.References) > 1:
 		return record.ActNotice
+	case s.Null == verdict.Billing && allowed != config.Notice && allowed != "" && s.Level.AtLeast(verdict.LevelWarning):
+		return record.ActLower
 	case allowed == config.Quarantine && s.Null == verdict.Honest && s.Level == verdict.LevelQuarantine:
 		return record.ActQuarantine
 	case allowed == config.Lower && s.Level.AtLeast(verdict.LevelWarning), allowed == config.Quarantine && len(s.Stream.References) == 1 && s.Level.AtLeast(verdict.LevelWarning):

@@ -65,7 +65,7 @@ watch:
 	for n := range requests {
 		i.sampled(t, fmt.Sprintf("nonce-%d hello", n))
 		if n < budget {
-			until(t, "the pair is compared", func() bool { return standing().Pairs == n+1 })
+			until(t, "the pair is compared", func() bool { return standing().N == n+1 })
 		}
 	}
 	if err := i.stop(); err != nil {
@@ -78,8 +78,8 @@ watch:
 		}
 	}
 	i = start(t, options(i.config.Data, file)) // reads what was observed
-	if s := standing(); s.Pairs != budget || s.Dropped != 0 || asked != budget {
-		t.Errorf("%d pairs, %d dropped, the reference was asked %d times; want %d pairs", s.Pairs, s.Dropped, asked, budget)
+	if s := standing(); s.N != budget || s.Sense("D4").Lost != 0 || asked != budget {
+		t.Errorf("%d pairs, %d dropped, the reference was asked %d times; want %d pairs", s.N, s.Sense("D4").Lost, asked, budget)
 	}
 }
 

@@ -78,7 +78,7 @@ func (i *instance) settled(t *testing.T, sent int) {
 	defer tick.Stop()
 	for {
 		s := i.watch.Standings()[0]
-		if s.Pairs+s.Dropped >= sent || i.gateway.Snapshot().Quarantined != nil && len(i.gateway.Snapshot().Quarantined) > 0 {
+		if s.N+s.Sense("D4").Lost >= sent || i.gateway.Snapshot().Quarantined != nil && len(i.gateway.Snapshot().Quarantined) > 0 {
 			return
 		}
 		select {

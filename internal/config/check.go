@@ -267,6 +267,9 @@ func (k *checker) watch(field string, i int, upstreams []string) {
 	if n := len(w.References); n > 4 {
 		k.add(field+".references", "has more than 4 references", "keep those that differ most")
 	}
+	if w.Recorded != "" && !nameRule.MatchString(w.Recorded) {
+		k.add(field+".recorded", "the name of a reference is not valid", "see: sallyport reference ls")
+	}
 	for j, p := range w.Projects {
 		if !nameRule.MatchString(p) {
 			k.add(fmt.Sprintf("%s.projects[%d]", field, j), "the name of a project is not valid", nameFix)

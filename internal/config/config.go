@@ -245,8 +245,9 @@ type Count struct {
 	CPU Share `json:"cpu,omitzero"`
 }
 
-// Watch compares what an upstream answers to real requests with what trusted ones
-// answer to the same. The upstream gets nothing but the requests that it gets anyway.
+// Watch compares what an upstream answers with what trusted ones answer to the same.
+// Unless words or items are asked, the upstream gets nothing but the requests that it
+// gets anyway.
 type Watch struct {
 	// The upstream to be watched.
 	Upstream string `json:"upstream" jsonschema:"required"`
@@ -258,13 +259,36 @@ type Watch struct {
 	Projects []string `json:"projects" jsonschema:"required"`
 	// Share of the eligible requests that are compared. Default 0.02.
 	Share Share `json:"share,omitzero"`
-	// Most comparisons a month. The levels of alarm are set by it: more comparisons, higher levels. Default 3000.
+	// Most comparisons of real requests a month. The levels of alarm are set by it: more comparisons, higher levels. Default 3000.
 	Pairs int `json:"pairs,omitzero" jsonschema:"minimum=1,maximum=1000000"`
+	// One-word questions a month that the watched upstream and the references are asked besides, at random times; 2900 is four an hour. Their texts are built in and look like ordinary work. Default 0: the watched upstream gets real requests only.
+	Words int `json:"words,omitzero" jsonschema:"minimum=0,maximum=1000000"`
+	// Generated items with known answers a month, asked in the same way; 300 is ten a day. Default 0.
+	Items int `json:"items,omitzero" jsonschema:"minimum=0,maximum=1000000"`
+	// Most answers a month whose claimed tokens are held against those that were counted (see count). Default 3000; 0 for none.
+	Bills *int `json:"bills,omitzero" jsonschema:"minimum=0,maximum=1000000"`
+	// Most USD a month for all that the watch of this upstream asks; of several entries of one upstream the sum. What has no price cannot be held to a budget: then nothing is asked. Default: none, and the numbers above bound what is asked.
+	Budget Money `json:"budget,omitzero"`
+	// Name of a stored reference of the first of the references. That one is held against it, and where it no longer answers as it was recorded nothing is concluded of the watched upstream.
+	Recorded string `json:"recorded,omitzero"`
 	// What a verdict does at most: notice (the default), lower (the upstream is tried after all others from a warning on), or quarantine (it is out of routing, on the strongest level only, until an operator releases it; before that it keeps its place, for without traffic nothing more would be found out). With several references only a difference from all of them acts; with one, quarantine does no more than lower.
 	Act Act `json:"act,omitzero" jsonschema:"enum=notice,enum=lower,enum=quarantine"`
 	// Your word that temperature, top_p and the like, where a request leaves them out, mean the same at the watched upstream and at its references. Default false: only requests that say temperature, top_p and a limit on tokens are compared.
 	SameDefaults bool `json:"same_defaults,omitzero"`
+	// Who ends a quarantine: operator (the default) or evidence. By evidence a fresh stream must find nothing for as long as it would have taken to find one answer in ten that differs; then the upstream gets a tenth of its traffic for a day, then all.
+	Release Release `json:"release,omitzero" jsonschema:"enum=operator,enum=evidence"`
+	// Share of the requests of the watch's projects that a quarantined upstream goes on to get, so that real requests can show that it changed. Default 0: it can show so by questions only.
+	Trickle Share `json:"trickle,omitzero"`
 }
+
+// Release says who ends a quarantine.
+type Release string
+
+// The releases.
+const (
+	ByOperator Release = "operator"
+	ByEvidence Release = "evidence"
+)
 
 // Reference is the upstream and the model of a reference.
 func (w *Watch) Reference(i int) (upstream, model string) {

@@ -42,6 +42,7 @@ var scalars = map[reflect.Type]scalar{
 	reflect.TypeFor[Size]():     {wrap(parseSize), "write a whole number with a unit, such as 64KiB, 32MiB or 1GiB, at most 64GiB"},
 	reflect.TypeFor[Date]():     {wrap(parseDate), "write it as year-month-day, such as 2026-01-31"},
 	reflect.TypeFor[Share]():    {wrap(parseShare), "write a decimal number from 0 to 1, such as 0.05"},
+	reflect.TypeFor[Money]():    {wrap(parseMoney), "write an amount of USD as a decimal number, such as 20 or 0.50"},
 	reflect.TypeFor[label.Label](): {
 		wrap(func(s string) (label.Label, error) {
 			l, err := label.ParseLabel(s)

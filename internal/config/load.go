@@ -215,6 +215,10 @@ func (c *Config) fill() {
 		fill(&c.Watch[i].Share, NewShare(20_000))
 		fill(&c.Watch[i].Pairs, 3000)
 		fill(&c.Watch[i].Act, Notice)
+		fill(&c.Watch[i].Release, ByOperator)
+		if c.Watch[i].Bills == nil {
+			c.Watch[i].Bills = new(3000)
+		}
 	}
 	fill(&c.Log.Level, "info")
 	c.Timeouts.UpstreamTimeouts.fill(UpstreamTimeouts{

@@ -93,6 +93,8 @@ func valueSchema(t reflect.Type) *jsonschema.Schema {
 		return text(`^[0-9]+(B|KB|MB|GB|KiB|MiB|GiB)$`)
 	case reflect.TypeFor[Share]():
 		return &jsonschema.Schema{Type: "number", Minimum: "0", Maximum: "1"}
+	case reflect.TypeFor[Money]():
+		return &jsonschema.Schema{Type: "number", Minimum: "0"}
 	case reflect.TypeFor[Date]():
 		return text(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 	case reflect.TypeFor[Ref]():

@@ -142,6 +142,31 @@ func parseShare(text string) (Share, error) {
 	return NewShare(int64(math.Round(f * 1_000_000))), err
 }
 
+// Money is an amount of USD in nano-USD. The zero Money says nothing.
+type Money price.Nano
+
+// String writes the amount exactly.
+func (m Money) String() string {
+	s := fmt.Sprintf("%d.%09d", m/1_000_000_000, m%1_000_000_000)
+	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+}
+
+// MarshalJSON implements json.Marshaler with a number.
+func (m Money) MarshalJSON() ([]byte, error) { return []byte(m.String()), nil }
+
+// parseMoney reads a decimal number of USD without passing through floating point.
+func parseMoney(text string) (Money, error) {
+	if !decimal.MatchString(text) {
+		return 0, fmt.Errorf("is not a decimal number")
+	}
+	r, _ := new(big.Rat).SetString(text)
+	r.Mul(r, big.NewRat(1_000_000_000, 1))
+	if !r.IsInt() || r.Sign() == 0 {
+		return 0, fmt.Errorf("is not an amount above 0 with at most nine decimals")
+	}
+	return Money(r.Num().Int64()), nil
+}
+
 // Date is a day in UTC. The zero Date is no date.
 type Date struct{ t time.Time }
 

@@ -4,21 +4,42 @@ import "sallyport/internal/fault"
 
 // Watching is what is concluded of one stream under watch on one hypothesis.
 type Watching struct {
-	Upstream   string   `json:"upstream"`
-	Model      string   `json:"model"` // the upstream's name of it
-	References []string `json:"references"`
-	Null       string   `json:"null"`
-	Level      string   `json:"level"`
-	LogM       *float64 `json:"log10_m"`     // decimal logarithm of the detector of change; null before the first pair
-	Alarm      float64  `json:"log10_alarm"` // at which the next level is reached; at the highest, that level's
-	LogE       float64  `json:"log10_e"`     // of the whole time
-	Pairs      int      `json:"pairs"`
-	Dropped    int      `json:"dropped"` // requests that could not be compared
-	Month      int      `json:"month"`   // of pairs and dropped ones, in this month
-	Monthly    int      `json:"monthly"` // most of a month
-	Silent     string   `json:"silent,omitempty"`
-	Strata     []Part   `json:"strata"`
-	Wording    string   `json:"wording"`
+	Upstream   string     `json:"upstream"`
+	Model      string     `json:"model"` // the upstream's name of it
+	References []string   `json:"references"`
+	Null       string     `json:"null"`
+	Level      string     `json:"level"`
+	LogM       float64    `json:"log10_m"`     // decimal logarithm of the detector of change; -99 before the first observation
+	Alarm      float64    `json:"log10_alarm"` // at which the next level is reached; at the highest, that level's
+	LogE       float64    `json:"log10_e"`     // of the whole time
+	N          int        `json:"n"`           // observations that were bet on
+	Silent     string     `json:"silent,omitempty"`
+	Unpaid     string     `json:"unpaid,omitempty"` // why nothing more is asked this month
+	Detectors  []Detector `json:"detectors"`
+	Strata     []Part     `json:"strata"`
+	Control    *Control   `json:"control,omitempty"`
+	Wording    string     `json:"wording"`
+}
+
+// Detector is one detector of a stream.
+type Detector struct {
+	ID      string  `json:"id"`
+	N       int     `json:"n"`     // observations that were bet on
+	Lost    int     `json:"lost"`  // that came to nothing
+	Month   int     `json:"month"` // observations of this month, lost ones as well
+	Monthly int     `json:"monthly"`
+	LogM    float64 `json:"log10_m"`
+	LogE    float64 `json:"log10_e"`
+	Silent  string  `json:"silent,omitempty"`
+}
+
+// Control is how the first reference stands against what was recorded of it.
+type Control struct {
+	N       int     `json:"n"`
+	LogE    float64 `json:"log10_e"`
+	Changed bool    `json:"changed"`
+	Left    int     `json:"left"` // recorded samples
+	Days    float64 `json:"days"` // that they last
 }
 
 // Part is a part of the traffic under watch.

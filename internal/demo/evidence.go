@@ -64,7 +64,7 @@ func (s *story) showBundle(_ context.Context, v *console.Verdict) error {
 		return fmt.Errorf("%w: a changed byte in the bundle is not found: %w", ErrNotAsTold, err)
 	}
 	s.tell(Bundle, map[string]any{"sha256": v.Bundle, "bytes": len(file), "signer": sealed.Signer},
-		"bundle   %s..., %d KiB of features, no text\n         learnt again from its %d observations: the same verdict\n         with one byte changed: rejected", v.Bundle[:16], len(file)>>10, st.Pairs)
+		"bundle   %s..., %d KiB of features, no text\n         learnt again from its %d observations: the same verdict\n         with one byte changed: rejected", v.Bundle[:16], len(file)>>10, st.N)
 	return nil
 }
 

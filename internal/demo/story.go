@@ -157,11 +157,11 @@ func (s *story) look(ctx context.Context) error {
 		s.leaf = e.Leaf
 	}
 	for _, st := range s.app.Standings() {
-		if st.Null == verdict.Honest {
+		if st.Null == verdict.Honest && st.N >= s.standing.N { // after the verdict a fresh stream begins
 			s.standing = st
 		}
 	}
-	s.settled.Store(int64(s.standing.Pairs + s.standing.Dropped + s.answered["direct"]))
+	s.settled.Store(int64(s.standing.N + s.standing.Sense("D4").Lost + s.answered["direct"]))
 	var all []console.Verdict // newest first
 	if err := s.call(ctx, http.MethodGet, "/verdicts?upstream=relay&limit=100", nil, &all); err != nil {
 		return err
@@ -202,7 +202,7 @@ func (s *story) turn() {
 	s.tellTraffic()
 	s.glance()
 	s.tell(Honest, s.tally(), "So far the relay was honest, and nothing is concluded: %d pairs, M = 10^%.1f, and the lowest level of alarm is at 10^%.1f.",
-		s.standing.Pairs, s.standing.LogM, s.standing.Alarm)
+		s.standing.N, s.standing.LogM, s.standing.Alarm)
 	s.tell(Cheating, map[string]int{"requests": s.script.honest}, "THE RELAY NOW SECRETLY SERVES ANOTHER MODEL: %s, in place of %s. It forges the model's name, ids and fingerprint and counts tokens as the claimed model would. Neither clients nor the gateway are told.", cheap, claimed)
 }
 
@@ -222,15 +222,15 @@ func (s *story) glance() {
 }
 
 func (s *story) tally() Tally {
-	return Tally{s.answered, s.standing.Pairs, s.standing.LogM, s.standing.Alarm, s.standing.Level}
+	return Tally{s.answered, s.standing.N, s.standing.LogM, s.standing.Alarm, s.standing.Level}
 }
 
 func (s *story) tellTraffic() {
-	if s.standing.Pairs == 0 {
+	if s.standing.N == 0 {
 		return
 	}
 	s.told = time.Now()
-	s.tell(Traffic, s.tally(), "relay %3d direct %3d pairs %3d M 10^%-4.1f %s", s.answered["relay"], s.answered["direct"], s.standing.Pairs, s.standing.LogM, gauge(s.standing))
+	s.tell(Traffic, s.tally(), "relay %3d direct %3d pairs %3d M 10^%-4.1f %s", s.answered["relay"], s.answered["direct"], s.standing.N, s.standing.LogM, gauge(s.standing))
 }
 
 // gauge shows how far the detector of change is on its way to the next level.

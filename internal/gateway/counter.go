@@ -111,6 +111,9 @@ func (g *Gateway) countOne(ctx context.Context, job *counting) {
 		return
 	}
 	g.samples.metrics.counted.WithLabelValues(r.Why).Inc()
+	if g.Recounted != nil {
+		g.Recounted(r)
+	}
 }
 
 // tokenizer counts the tokens of texts by the vocabulary of one model.

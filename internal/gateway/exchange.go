@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -52,6 +53,7 @@ type Exchange struct {
 	sample     *sample              // the answer, when it is to be counted or compared; else nil
 	pair       *pairing             // when the answer is compared with a trusted one; else nil
 	inside     *Inside              // of an exchange that Sallyport itself began; else nil
+	luck       float64              // from 0 to 1, drawn at random: see rationed
 	record     record.Exchange
 }
 
@@ -64,7 +66,7 @@ func (g *Gateway) begin(w http.ResponseWriter, r *http.Request, e endpoint, as *
 	arrived := now()
 	id := identity.NewRequestID(arrived)
 	x := &Exchange{
-		gateway: g, snapshot: g.Snapshot(), endpoint: e, dialect: g.dialect(e, r), request: r,
+		gateway: g, snapshot: g.Snapshot(), endpoint: e, dialect: g.dialect(e, r), request: r, luck: rand.Float64(),
 		record: record.Exchange{
 			TS: arrived, RID: string(id), Endpoint: string(e.name), Dialect: string(e.speaks),
 			Client: clientName(r.UserAgent()), Counted: ledger.NotSampled,
@@ -146,7 +148,7 @@ func (x *Exchange) parse() error {
 	}
 	x.record.Stream = call.Stream
 	model := identity.Model(call.Model)
-	if len(x.snapshot.Targets(model)) == 0 || !x.principal.MayUse(model) {
+	if x.inside == nil && (len(x.snapshot.Targets(model)) == 0 || !x.principal.MayUse(model)) {
 		e := fault.Newf(fault.NotFound, "the model %q does not exist or this key may not use it", clip(call.Model, 128))
 		if call.ModelSpan != (wire.Span{}) {
 			e.Pointer = "/model"
@@ -223,6 +225,7 @@ func (x *Exchange) decide() error {
 		}
 		x.learn(u)
 		c, _ := x.snapshot.Candidate(t, i)
+		c.Lowered = c.Lowered && !x.rationed(t)
 		d := policy.Decide(x.facts(c))
 		if d.Effect != policy.Allow {
 			if denied.Rules == nil {
@@ -268,8 +271,23 @@ func (x *Exchange) decide() error {
 // quarantined meanwhile is out, although the rest of the configuration that an
 // exchange began with stays in force for it.
 func (x *Exchange) facts(c route.Candidate) policy.Facts {
-	quarantined := x.gateway.Snapshot().quarantines(Target{c.Upstream, c.Model})
+	t := Target{c.Upstream, c.Model}
+	quarantined := x.gateway.Snapshot().quarantines(t) && !x.rationed(t)
 	return policy.Facts{Label: x.label, Class: c.Class, Quarantined: quarantined}
+}
+
+// rationed reports whether the exchange is one of the few in which a verdict on a target
+// does not hold.
+func (x *Exchange) rationed(t Target) bool {
+	if x.inside != nil {
+		return x.inside.Suspect
+	}
+	s := x.gateway.Snapshot()
+	if x.luck >= s.Rations[t] {
+		return false
+	}
+	_, out := s.Quarantined[t]
+	return !out || s.Watches[t].Projects[x.principal.Project]
 }
 
 // quarantined says which verdict took the last upstream out of routing, and how an

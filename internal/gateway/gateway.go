@@ -21,6 +21,7 @@ import (
 	"sallyport/internal/journal"
 	"sallyport/internal/keep"
 	"sallyport/internal/ledger"
+	"sallyport/internal/record"
 	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
 )
@@ -45,6 +46,12 @@ type Config struct {
 	// watched.
 	Paired     func(*Pair)
 	MayCompare func(Target) bool
+
+	// Audited takes the record of every exchange that began inside, when it is over, and
+	// Recounted that of every answer that was counted; nil for nobody. The records must not
+	// be kept.
+	Audited   func(*record.Exchange)
+	Recounted func(*record.Count)
 
 	// SkipHashes leaves the body commitments out of the records; only benchmarks
 	// set it, to show what they cost.

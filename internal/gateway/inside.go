@@ -18,9 +18,16 @@ type Inside struct {
 	Principal identity.Principal
 	Target    Target
 	Label     label.Label // of what is sent
+	Suspect   bool        // the target is what is audited: a verdict against it does not hold
 }
 
-// askInside puts a body to a target and reads what it said; nil when no answer came.
+// Ask puts a chat completion to a target and reads what it said, whatever format the
+// target speaks; nil when nothing was said.
+func (g *Gateway) Ask(ctx context.Context, in Inside, body []byte) *Said {
+	return g.askInside(ctx, in, table[0], http.Header{"Content-Type": {"application/json"}}, body)
+}
+
+// askInside puts a body to a target and reads what it said; nil when nothing was said.
 func (g *Gateway) askInside(ctx context.Context, in Inside, e endpoint, header http.Header, body []byte) *Said {
 	format, known := g.format(e.name)
 	r, err := http.NewRequestWithContext(ctx, e.method, "http://inside/v1"+e.path, bytes.NewReader(body))
@@ -34,6 +41,9 @@ func (g *Gateway) askInside(ctx context.Context, in Inside, e endpoint, header h
 	x := g.begin(w, r, e, &in.Principal)
 	x.inside = &in
 	x.serve()
+	if g.Audited != nil {
+		g.Audited(&x.record)
+	}
 	if x.call == nil || x.record.State != string(llm.Complete) && x.record.State != string(llm.UpstreamStatus) {
 		return nil
 	}

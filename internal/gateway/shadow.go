@@ -88,7 +88,7 @@ func (x *Exchange) pairUp() *pairing {
 	first := x.candidates[0]
 	target := Target{first.Upstream, first.Model}
 	w, watched := x.snapshot.Watches[target]
-	if !watched || !w.Projects[x.principal.Project] || !drawn(x.record.Salt, w.Share) || !x.gateway.MayCompare(target) || !x.eligible(w) {
+	if !watched || !w.Projects[x.principal.Project] || !drawn(x.record.Salt, x.share(target, w)) || !x.gateway.MayCompare(target) || !x.eligible(w) {
 		return nil
 	}
 	p := &pairing{
@@ -103,6 +103,15 @@ func (x *Exchange) pairUp() *pairing {
 	p.pair.Tools = len(x.asked.Tools) > 0
 	x.reply.persist()
 	return p
+}
+
+// share is how many of the eligible exchanges are compared: all of those that a
+// quarantined target gets, for they are what it can be released by.
+func (x *Exchange) share(t Target, w Watch) float64 {
+	if x.gateway.Snapshot().quarantines(t) {
+		return 1
+	}
+	return w.Share
 }
 
 // eligible reports whether the request means the same to every side and may be sent

@@ -28,9 +28,12 @@ type Snapshot struct {
 	RejectTuning bool
 
 	// Quarantined targets are out of routing, Lowered ones are tried after all others;
-	// the reason is told to operators.
+	// the reason is told to operators. Rations are the shares of exchanges in which that
+	// does not hold, so that what the target answers shows whether it may come back: of a
+	// quarantined one among those of projects whose requests are compared.
 	Quarantined map[Target]string
 	Lowered     map[Target]string
+	Rations     map[Target]float64
 
 	Watches map[Target]Watch
 }

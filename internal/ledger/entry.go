@@ -61,6 +61,15 @@ func amount(x *record.Exchange) *price.Nano {
 	return nil
 }
 
+// Charged is what an exchange counts as against a budget: its amount, or while that is
+// not known what was held for it; false when no price is known.
+func Charged(x *record.Exchange) (price.Nano, bool) {
+	if n := amount(x); n != nil {
+		return *n, true
+	}
+	return price.Nano(x.Hold), x.Hold > 0
+}
+
 // attempts is the JSON text of the attempts in order.
 func attempts(tries []record.Try) string {
 	b := append(make([]byte, 0, 2+128*len(tries)), '[')

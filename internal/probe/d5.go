@@ -87,7 +87,7 @@ func leastBound(a *reference.Accuracy, variants int) (least float64, whose int) 
 func liveMixture() []reference.Share {
 	var mixture []reference.Share
 	for _, f := range itemFamilies() {
-		mixture = append(mixture, reference.Share{Family: f, Difficulty: 4})
+		mixture = append(mixture, reference.Share{Family: f, Difficulty: itemDifficulty})
 	}
 	return mixture
 }

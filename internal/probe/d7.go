@@ -47,10 +47,15 @@ const excessConfidence = .999
 
 // honestExcess is the largest honest mean excess, and how it is known.
 func (p *Plan) honestExcess() (h float64, how string) {
-	if p.Reference == nil || p.Reference.comparable(p) != "" || len(p.Reference.Excess) < 2 {
+	if p.Reference == nil || p.Reference.comparable(p) != "" {
 		return assumedExcess, "assumed"
 	}
-	values := p.Reference.Excess
+	return boundExcess(p.Reference.Excess)
+}
+
+// boundExcess bounds the honest mean excess by recorded answers. A few of them bound it
+// so far above what was seen that the assumption is kept.
+func boundExcess(values []float64) (h float64, how string) {
 	bound, err := stat.BernsteinUpper(values, -.5, .5, excessConfidence)
 	if err != nil {
 		return assumedExcess, "assumed"

@@ -14,7 +14,7 @@ import (
 // under H_honest beyond what is promised. It takes minutes: go test -tags long -run Endless.
 func TestWatchEndless(t *testing.T) {
 	const pairs = 50_000
-	c, err := newComparison(Stream{Upstream: "relay", Model: "m", References: []string{"a", "b"}, Monthly: 3000, Streams: 1})
+	c, err := newState(Stream{Upstream: "relay", Model: "m", References: []string{"a", "b"}, Monthly: Monthly{Pairs: 3000}, Streams: 1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,6 +93,12 @@ func (b *baseline) comparable(p *Plan) string {
 	if why := b.Stale(p.Started); why != "" {
 		return why
 	}
+	return b.foreign()
+}
+
+// foreign says why this version cannot ask what the reference was recorded with; empty
+// when it can.
+func (b *baseline) foreign() string {
 	if b.Protocol.Questions != QuestionsVersion {
 		return fmt.Sprintf("the reference was recorded with the questions %q, and this version asks %q", b.Protocol.Questions, QuestionsVersion)
 	}

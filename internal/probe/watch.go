@@ -3,6 +3,7 @@ package probe
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,11 +11,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"sallyport/internal/evidence"
+	"sallyport/internal/reference"
+	"sallyport/internal/stat"
 	"sallyport/internal/verdict"
 )
 
@@ -27,31 +31,38 @@ type WatchConfig struct {
 	Key     ed25519.PrivateKey // that signs bundles
 	Program string
 	Streams []Stream
-	Logger  *slog.Logger
+	// Recorded are the stored references that streams name, by id.
+	Recorded map[string]*reference.Opened
+	ItemKey  [32]byte // secret of the organisation that generated items follow from
+	Logger   *slog.Logger
 	// Concluded is called when a stream reaches a level that it did not have, with the
-	// hash of the sealed bundle that shows why. It is never called at once.
-	Concluded func(Standing, string)
+	// hash of the sealed bundle that shows why. It is never called at once, and must not
+	// call the watch. It says whether the target is out of routing from now on: then a
+	// fresh stream begins, by which it may come back.
+	Concluded func(Standing, string) (out bool)
 }
 
-// Watch compares, without end, what upstreams answer to real requests with what
-// trusted deployments answer to the same. No question of its own ever reaches an
-// upstream, so there is nothing by which it could be recognised. It is safe for
-// concurrent use.
+// Watch compares, without end, what upstreams answer with what trusted deployments
+// answer to the same: to real requests, which nobody can tell from others, and, where it
+// is told to, to questions of its own. It is safe for concurrent use.
 type Watch struct {
 	cfg WatchConfig
 
 	mu      sync.Mutex
 	streams map[string]*watched // guarded by mu
+	trials  sync.WaitGroup
 }
 
 // watched is one stream with its file.
 type watched struct {
-	*comparison
-	file  *pairFile
+	*state
+	file  *frameFile
 	path  string
 	level map[verdict.Null]verdict.Level
-	month string // in which spent counts
-	spent int    // pairs of the month
+	month string        // in which spent counts
+	spent [numKinds]int // observations of the month
+	asks  *questioner   // nil when it asks nothing
+	ends  bool          // the stored reference was said to end
 }
 
 // OpenWatch opens the streams and goes on from what was observed before.
@@ -90,23 +101,38 @@ func (s Stream) fileName() string {
 	return plain[:min(len(plain), 80)] + "-" + hashOf(b)[:12]
 }
 
+// stream is the one of a target; nil when nothing watches it. It is called under mu.
+func (w *Watch) stream(upstream, model string) *watched {
+	return w.streams[Stream{Upstream: upstream, Model: model}.key()]
+}
+
 func (w *Watch) open(s Stream) (*watched, error) {
-	c, err := newComparison(s)
+	recorded := w.cfg.Recorded[s.Recorded]
+	if recorded != nil {
+		if why := newBaseline(recorded).foreign(); why != "" {
+			return nil, fmt.Errorf("watch %s: %s", s.Upstream, why)
+		}
+	}
+	state, err := newState(s, recorded)
 	if err != nil {
 		return nil, err
 	}
-	x := &watched{comparison: c, path: filepath.Join(w.cfg.Dir, s.fileName()+".pairs"), level: map[verdict.Null]verdict.Level{}}
-	if x.file, err = openPairs(x.path, func(o *Observed) error { x.spend(o); return c.observe(o) }); err != nil {
+	x := &watched{state: state, path: filepath.Join(w.cfg.Dir, s.fileName()+".frames"), level: map[verdict.Null]verdict.Level{}}
+	var seed [32]byte
+	_, _ = rand.Read(seed[:]) // never fails (crypto/rand)
+	x.asks = newQuestioner(state, w.cfg.ItemKey, recorded, stat.Rand(seed))
+	if x.file, err = openFrames(x.path, func(o *Observed) error { x.spend(o); return state.observe(o) }); err != nil {
 		return nil, fmt.Errorf("watch %s: %w", s.Upstream, err)
 	}
-	for _, n := range c.nulls() {
-		x.level[n] = c.standing(n).Level
+	for _, n := range state.nulls() {
+		x.level[n] = state.standing(n).Level
 	}
 	return x, nil
 }
 
 // Close closes the files.
 func (w *Watch) Close() error {
+	w.trials.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var errs []error
@@ -117,71 +143,186 @@ func (w *Watch) Close() error {
 	return errors.Join(errs...)
 }
 
+// turn forgets the counts of a month that is over.
+func (x *watched) turn(at time.Time) {
+	if month := at.UTC().Format("2006-01"); month != x.month {
+		x.month, x.spent = month, [numKinds]int{}
+	}
+}
+
 // spend counts an observation against its month.
 func (x *watched) spend(o *Observed) {
-	month := time.UnixMicro(o.At).UTC().Format("2006-01")
-	if month != x.month {
-		x.month, x.spent = month, 0
+	x.turn(time.UnixMicro(o.At))
+	if o.Kind == Afresh {
+		copy(x.spent[:], o.Spent)
+		return
 	}
-	x.spent++
+	x.spent[o.Kind]++
 }
 
-// May reports whether a stream may make one more comparison this month: the alarm
-// levels promise no more than so many.
-func (w *Watch) May(upstream, model string, at time.Time) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	x := w.streams[Stream{Upstream: upstream, Model: model}.key()]
-	return x != nil && (x.month != at.UTC().Format("2006-01") || x.spent < x.Monthly)
+// most is how many observations of a kind a month may have.
+func (m Monthly) most(k Kind) int {
+	return [numKinds]int{Pair: m.Pairs, Word: m.Words, Item: m.Items, Bill: m.Bills}[k]
 }
 
-// Spent is how many requests of a stream were taken in the month of a time.
-func (w *Watch) Spent(upstream, model string, at time.Time) int {
+// May reports whether a stream may make one more observation of a kind this month: the
+// alarm levels promise no more than so many.
+func (w *Watch) May(upstream, model string, k Kind, at time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	x := w.streams[Stream{Upstream: upstream, Model: model}.key()]
-	if x == nil || x.month != at.UTC().Format("2006-01") {
+	x := w.stream(upstream, model)
+	return x != nil && x.may(k, at)
+}
+
+func (x *watched) may(k Kind, at time.Time) bool {
+	x.turn(at)
+	return x.spent[k] < x.Monthly.most(k)
+}
+
+// Spent is how many observations of a kind a stream took in the month of a time.
+func (w *Watch) Spent(upstream, model string, k Kind, at time.Time) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x := w.stream(upstream, model)
+	if x == nil {
 		return 0
 	}
-	return x.spent
+	x.turn(at)
+	return x.spent[k]
 }
 
-// Observe takes one compared request.
+// Question draws a question that a stream may ask now; nil when there is none.
+func (w *Watch) Question(upstream, model string, at time.Time) (*Question, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x := w.stream(upstream, model)
+	if x == nil || x.asks == nil {
+		return nil, nil
+	}
+	q, err := x.asks.next(x.state)
+	if err != nil || q == nil || !x.may(q.kind, at) {
+		return nil, err
+	}
+	return q, nil
+}
+
+// Answered takes the answers to a question; nil where no answer came.
+func (w *Watch) Answered(upstream, model string, q *Question, at time.Time, suspect *Said, trusted []*Said) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x := w.stream(upstream, model)
+	if x == nil || x.asks == nil || len(trusted) != len(x.References) {
+		return
+	}
+	if o := q.read(at, x.asks.asked, suspect, trusted); o != nil {
+		w.observe(x, o)
+	}
+}
+
+// Observe takes one observation.
 func (w *Watch) Observe(upstream, model string, o *Observed) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	x := w.streams[Stream{Upstream: upstream, Model: model}.key()]
-	if x == nil || !o.Dropped && len(o.Trusted) != len(x.References) {
+	x := w.stream(upstream, model)
+	switch {
+	case x == nil, o.Kind == Pair && !o.Dropped && len(o.Trusted) != len(x.References), o.Kind == Bill && o.Counted < leastVisible:
 		return
 	}
+	w.observe(x, o)
+}
+
+// observe takes, keeps and concludes. It is called under mu.
+func (w *Watch) observe(x *watched, o *Observed) {
 	o.round()
 	x.spend(o)
-	if err := x.comparison.observe(o); err != nil {
-		w.cfg.Logger.Error("a pair could not be compared", "upstream", upstream, "model", model, "error", err)
+	if err := x.state.observe(o); err != nil {
+		w.cfg.Logger.Error("an observation could not be taken", "upstream", x.Upstream, "model", x.Model, "error", err)
 		return
 	}
-	if kept, err := x.file.add(o); err != nil || !kept {
-		w.cfg.Logger.Warn("an observation is not kept; a restart will begin afresh", "upstream", upstream, "full", !kept, "error", err)
+	if err := x.file.add(o); err != nil {
+		w.cfg.Logger.Warn("an observation is not kept; a restart will begin afresh", "upstream", x.Upstream, "model", x.Model, "error", err)
 	}
 	for _, n := range x.nulls() {
-		st := x.standing(n)
-		if st.Level == x.level[n] || x.level[n].AtLeast(st.Level) {
-			continue
-		}
-		x.level[n] = st.Level
-		sum, err := w.seal(x, st)
-		if err != nil {
-			w.cfg.Logger.Error("the bundle of a verdict cannot be written", "upstream", upstream, "error", err)
-		}
-		w.cfg.Concluded(st, sum)
+		w.conclude(x, x.standing(n))
 	}
+	if x.file.full() {
+		w.cfg.Logger.Info("a watch begins afresh: it has observed all that a file holds", "upstream", x.Upstream, "model", x.Model)
+		if err := x.restart(); err != nil {
+			w.cfg.Logger.Error("a watch cannot begin afresh", "upstream", x.Upstream, "model", x.Model, "error", err)
+		}
+	}
+}
+
+// conclude tells of a level that is reached for the first time.
+func (w *Watch) conclude(x *watched, st Standing) {
+	if c := st.Control; c != nil && c.Days < 7 && !x.ends {
+		x.ends = true
+		w.cfg.Logger.Warn("a stored reference is nearly used up; record a new one", "alert", true, "upstream", x.Upstream, "model", x.Model, "days", c.Days)
+	}
+	if st.Level == x.level[st.Null] || x.level[st.Null].AtLeast(st.Level) {
+		return
+	}
+	x.level[st.Null] = st.Level
+	sum, err := w.seal(x, st)
+	if err != nil {
+		w.cfg.Logger.Error("the bundle of a verdict cannot be written", "upstream", x.Upstream, "model", x.Model, "error", err)
+	}
+	if w.cfg.Concluded(st, sum) {
+		w.condemn(x, st)
+	}
+}
+
+// condemn works out, in its own time, what a target must show that was taken out of
+// routing, and begins the stream in which it may.
+func (w *Watch) condemn(x *watched, st Standing) {
+	by, _ := x.Kind(st.Foremost())
+	file, err := os.ReadFile(x.path)
+	if err != nil {
+		w.cfg.Logger.Error("what a condemned target must show is not known", "upstream", x.Upstream, "model", x.Model, "error", err)
+		return
+	}
+	old, err := newState(x.Stream, w.cfg.Recorded[x.Recorded])
+	if err != nil {
+		return // the stream's own state was made of the same
+	}
+	w.trials.Go(func() {
+		_, _ = readFrames(bytes.NewReader(file), old.observe) // what this process wrote
+		var seed [32]byte
+		_, _ = rand.Read(seed[:]) // never fails (crypto/rand)
+		needed, known := old.needed(by, stat.Rand(seed))
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.streams == nil || w.stream(x.Upstream, x.Model) != x {
+			return
+		}
+		var trial []int
+		if known {
+			trial = []int{int(by), needed}
+		}
+		if err := x.restart(trial...); err != nil {
+			w.cfg.Logger.Error("a watch cannot begin afresh", "upstream", x.Upstream, "model", x.Model, "error", err)
+		}
+		w.cfg.Logger.Info("a condemned target is watched afresh", "upstream", x.Upstream, "model", x.Model, "by", observations[st.Foremost()], "needed", needed, "can be cleared", known)
+	})
+}
+
+// Cleared tells that a condemned target has shown what it must, and on what; false when
+// it has not.
+func (w *Watch) Cleared(upstream, model string) (Standing, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x := w.stream(upstream, model)
+	if x == nil || !x.cleared() {
+		return Standing{}, false
+	}
+	return x.standing(verdict.Same), true
 }
 
 // Watches reports whether a stream is under watch.
 func (w *Watch) Watches(upstream, model string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.streams[Stream{Upstream: upstream, Model: model}.key()] != nil
+	return w.stream(upstream, model) != nil
 }
 
 // Restart forgets what was observed of a stream, as after a release: what follows is
@@ -189,16 +330,27 @@ func (w *Watch) Watches(upstream, model string) bool {
 func (w *Watch) Restart(upstream, model string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	x := w.streams[Stream{Upstream: upstream, Model: model}.key()]
+	x := w.stream(upstream, model)
 	if x == nil {
 		return fmt.Errorf("nothing watches the model %q of %s", model, upstream)
 	}
-	c, err := newComparison(x.Stream)
-	if err != nil {
+	return x.restart()
+}
+
+// restart begins afresh, on what is left of the stored reference; a trial is what a
+// condemned target must show.
+func (x *watched) restart(trial ...int) error {
+	now := time.Now()
+	x.turn(now)
+	o := &Observed{At: now.UnixMicro(), Kind: Afresh, Spent: slices.Clone(x.spent[:]), Trial: trial}
+	if x.control != nil {
+		o.Drawn = slices.Clone(x.control.drawn)
+	}
+	if err := x.afresh(o); err != nil {
 		return err
 	}
-	x.comparison, x.level = c, map[verdict.Null]verdict.Level{}
-	return x.file.restart()
+	x.level = map[verdict.Null]verdict.Level{}
+	return x.file.restart(o)
 }
 
 // Standings are what is concluded of every stream now.
@@ -219,6 +371,7 @@ func (w *Watch) Standings() []Standing {
 type watchHead struct {
 	Program  string   `json:"program"`
 	Standing Standing `json:"standing"`
+	Recorded []byte   `json:"recorded,omitempty"` // the file of the stored reference
 }
 
 // seal writes what a verdict rests on as a sealed file named for its hash.
@@ -227,7 +380,11 @@ func (w *Watch) seal(x *watched, st Standing) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the observations: %w", err)
 	}
-	line, err := json.Marshal(watchHead{w.cfg.Program, st})
+	head := watchHead{Program: w.cfg.Program, Standing: st}
+	if x.control != nil {
+		head.Recorded = x.control.base.File
+	}
+	line, err := json.Marshal(head)
 	if err != nil {
 		return "", fmt.Errorf("write the verdict: %w", err)
 	}
@@ -252,14 +409,20 @@ func VerifyWatch(r io.Reader) (Standing, *evidence.Sealed, error) {
 	if strictly(line, &h) != nil {
 		return Standing{}, nil, fmt.Errorf("%w: its payload does not begin with a verdict", evidence.ErrBroken)
 	}
-	c, err := newComparison(h.Standing.Stream)
+	var recorded *reference.Opened
+	if len(h.Recorded) > 0 {
+		if recorded, err = reference.Open(bytes.NewReader(h.Recorded)); err != nil {
+			return Standing{}, nil, fmt.Errorf("%w: its reference: %w", evidence.ErrBroken, err)
+		}
+	}
+	c, err := newState(h.Standing.Stream, recorded)
 	if err != nil {
 		return Standing{}, nil, fmt.Errorf("%w: %w", ErrOtherEnd, err)
 	}
 	if _, err := readFrames(bytes.NewReader(frames), c.observe); err != nil {
 		return Standing{}, nil, fmt.Errorf("%w: %w", ErrOtherEnd, err)
 	}
-	if c.change[h.Standing.Null] == nil {
+	if !slices.Contains(c.nulls(), h.Standing.Null) {
 		return Standing{}, nil, fmt.Errorf("%w: it is about no hypothesis of its stream", ErrOtherEnd)
 	}
 	if again := c.standing(h.Standing.Null); !bytes.Equal(jsonOf(again), jsonOf(h.Standing)) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -44,8 +45,8 @@ var (
 	cheaper    = talker{append(strings.Fields("indeed certainly delve tapestry sure happy"), vocabulary[:14]...), 30, .15}
 )
 
-// traffic feeds a watch with pairs until it concludes, or for n of them.
-func traffic(t *testing.T, w *Watch, r *rand.Rand, n int, suspect func(i int) talker, trusted ...talker) (pairs int) {
+// talks feeds a watch with pairs until it concludes, or for n of them.
+func talks(t *testing.T, w *Watch, r *rand.Rand, n int, suspect func(i int) talker, trusted ...talker) (pairs int) {
 	t.Helper()
 	for i := range n {
 		at := time.Date(2026, 11, 1, 0, 0, i, 0, time.UTC)
@@ -68,8 +69,8 @@ func openWatch(t *testing.T, dir string, references ...string) (*Watch, *[]concl
 	var all []conclusion
 	w, err := OpenWatch(WatchConfig{
 		Dir: dir, Key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte{5}, 32)), Logger: slog.New(slog.DiscardHandler),
-		Streams:   []Stream{{Upstream: "relay", Model: "m", References: references, Monthly: 1000}},
-		Concluded: func(s Standing, bundle string) { all = append(all, conclusion{s, bundle}) },
+		Streams:   []Stream{{Upstream: "relay", Model: "m", References: references, Monthly: Monthly{Pairs: 1000}}},
+		Concluded: func(s Standing, bundle string) bool { all = append(all, conclusion{s, bundle}); return false },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +87,7 @@ func TestWatchFindsSwap(t *testing.T) {
 	dir := t.TempDir()
 	w, found := openWatch(t, dir, "a", "b")
 	r := stat.Rand(stat.Seed([32]byte{}, "swap"))
-	traffic(t, w, r, 200, only(cheaper), claimed, honest2)
+	talks(t, w, r, 200, only(cheaper), claimed, honest2)
 	var last *conclusion
 	for i, c := range *found {
 		if c.Null == verdict.Honest && c.Level == verdict.LevelQuarantine {
@@ -99,7 +100,10 @@ func TestWatchFindsSwap(t *testing.T) {
 	if last == nil {
 		t.Fatalf("concluded %+v; standing %+v", *found, w.Standings())
 	}
-	t.Logf("quarantine after %d pairs, M = 10^%.1f, alarm at 10^%.1f", last.Pairs, last.LogM, last.Stream.alarm(120))
+	t.Logf("quarantine after %d pairs, M = 10^%.1f", last.N, last.LogM)
+	if want := math.Log10(120 * 1000); last.Alarm < want-1e-9 && last.Months != 120 {
+		t.Errorf("quarantine at 10^%.2f, want 10^%.2f", last.LogM, want)
+	}
 	file, err := os.ReadFile(filepath.Join(dir, last.bundle+".bundle"))
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +141,7 @@ func TestWatchLeavesHonestAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, found := openWatch(t, t.TempDir(), "a", "b")
-			traffic(t, w, stat.Rand(stat.Seed([32]byte{}, name)), 1500, suspect, claimed, honest2)
+			talks(t, w, stat.Rand(stat.Seed([32]byte{}, name)), 1500, suspect, claimed, honest2)
 			for _, c := range *found {
 				if c.Null == verdict.Honest && c.Level.AtLeast(verdict.LevelWarning) {
 					t.Errorf("%+v", c.Standing)
@@ -150,7 +154,7 @@ func TestWatchLeavesHonestAlone(t *testing.T) {
 // TestWatchOneReference: with one honest deployment nothing takes an upstream out.
 func TestWatchOneReference(t *testing.T) {
 	w, found := openWatch(t, t.TempDir(), "a")
-	traffic(t, w, stat.Rand(stat.Seed([32]byte{}, "one")), 300, only(cheaper), claimed)
+	talks(t, w, stat.Rand(stat.Seed([32]byte{}, "one")), 300, only(cheaper), claimed)
 	if len(*found) == 0 {
 		t.Fatal("nothing was concluded")
 	}
@@ -167,7 +171,7 @@ func TestWatchGoesOn(t *testing.T) {
 	dir := t.TempDir()
 	w, found := openWatch(t, dir, "a", "b")
 	r := stat.Rand(stat.Seed([32]byte{}, "restart"))
-	traffic(t, w, r, 120, only(cheaper), claimed, honest2)
+	talks(t, w, r, 120, only(cheaper), claimed, honest2)
 	before := fmt.Sprintf("%+v", w.Standings())
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -175,7 +179,7 @@ func TestWatchGoesOn(t *testing.T) {
 	if len(*found) == 0 {
 		t.Fatal("nothing was concluded")
 	}
-	files, _ := filepath.Glob(filepath.Join(dir, "*.pairs"))
+	files, _ := filepath.Glob(filepath.Join(dir, "*.frames"))
 	file, err := os.OpenFile(files[0], os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +192,7 @@ func TestWatchGoesOn(t *testing.T) {
 	if after := fmt.Sprintf("%+v", w.Standings()); after != before {
 		t.Errorf("before %s\nafter %s", before, after)
 	}
-	traffic(t, w, r, 5, only(cheaper), claimed, honest2)
+	talks(t, w, r, 5, only(cheaper), claimed, honest2)
 	if len(*again) != 0 {
 		t.Errorf("concluded again: %+v", *again)
 	}
@@ -196,7 +200,7 @@ func TestWatchGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range w.Standings() {
-		if s.Pairs != 0 || s.Level != verdict.LevelNone {
+		if s.N != 0 || s.Level != verdict.LevelNone {
 			t.Errorf("after a restart %+v", s)
 		}
 	}
@@ -209,9 +213,9 @@ func TestWatchDropped(t *testing.T) {
 	for range 20 {
 		w.Observe("relay", "m", &Observed{At: 1, Dropped: true})
 	}
-	traffic(t, w, stat.Rand(stat.Seed([32]byte{}, "dropped")), 150, only(cheaper), claimed, honest2)
+	talks(t, w, stat.Rand(stat.Seed([32]byte{}, "dropped")), 150, only(cheaper), claimed, honest2)
 	for _, c := range *found {
-		if c.Pairs > 50 {
+		if c.N > 50 {
 			t.Errorf("concluded %+v", c.Standing)
 		}
 	}
@@ -221,14 +225,14 @@ func TestWatchDropped(t *testing.T) {
 		}
 	}
 	at := time.Date(2026, 11, 1, 1, 0, 0, 0, time.UTC)
-	if !w.May("relay", "m", at) || w.May("other", "m", at) {
+	if !w.May("relay", "m", Pair, at) || w.May("other", "m", Pair, at) {
 		t.Error("who may compare is wrong")
 	}
-	traffic(t, w, stat.Rand(stat.Seed([32]byte{}, "more")), 1000, only(claimed), claimed, honest2)
-	if w.May("relay", "m", at) {
+	talks(t, w, stat.Rand(stat.Seed([32]byte{}, "more")), 1000, only(claimed), claimed, honest2)
+	if w.May("relay", "m", Pair, at) {
 		t.Error("the month's comparisons are used up")
 	}
-	if !w.May("relay", "m", at.AddDate(0, 1, 0)) {
+	if !w.May("relay", "m", Pair, at.AddDate(0, 1, 0)) {
 		t.Error("the next month has its own")
 	}
 }
@@ -239,6 +243,14 @@ func FuzzFrames(f *testing.F) {
 	o := &Observed{At: 5, Strata: []int{0, 3}, Suspect: Features(&Said{Text: "hello world"}), Trusted: [][]stat.Feature{Features(&Said{Text: "hello"})}}
 	o.round()
 	f.Add(appendFrame(appendFrame(nil, o), &Observed{At: 6, Dropped: true}))
+	for _, o := range []*Observed{
+		{At: 7, Kind: Word, Cell: 3, Words: []string{"seven", "LENGTH", ""}},
+		{At: 8, Kind: Item, Solved: []bool{true, false, true}},
+		{At: 9, Kind: Bill, Reported: 110, Counted: 100},
+		{At: 10, Kind: Afresh, Drawn: []int{1, 0, 7}, Spent: []int{5, 4, 3, 2, 0}},
+	} {
+		f.Add(appendFrame(nil, o))
+	}
 	f.Add([]byte{1, 2, 3})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var again []byte

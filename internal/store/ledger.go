@@ -7,6 +7,7 @@ import (
 	"iter"
 	"strings"
 
+	"sallyport/internal/price"
 	"sallyport/internal/record"
 )
 
@@ -165,4 +166,19 @@ func (t *Tx) Cards(ctx context.Context) iter.Seq2[Card, error] {
 		err = rows.Scan(&c.ID, &c.Hash, &c.Leaf, &c.TS, &c.Body)
 		return c, err
 	}, `SELECT id, hash, leaf, ts, body FROM price_card ORDER BY leaf, id, hash`)
+}
+
+// Charged sums up what the exchanges of a key from a time until another count as against
+// a budget: amounts, and what was held for those whose amount is not known. The second
+// number is of exchanges without any price.
+func (db *DB) Charged(ctx context.Context, key string, from, until int64) (sum price.Nano, unpriced int64, err error) {
+	err = db.View(ctx, func(t *Tx) error {
+		return t.tx.QueryRowContext(ctx, `SELECT CAST(COALESCE(SUM(COALESCE(nano, hold)), 0) AS BIGINT),
+			CAST(COALESCE(SUM(CASE WHEN nano IS NULL AND hold = 0 THEN 1 ELSE 0 END), 0) AS BIGINT)
+			FROM ledger WHERE key_id = $1 AND ts >= $2 AND ts < $3`, key, from, until).Scan(&sum, &unpriced)
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("charges of a key: %w", err)
+	}
+	return sum, unpriced, nil
 }
