@@ -240,7 +240,7 @@ func watched(ts *testscript.TestScript, _ bool, args []string) {
 	for range 500 {
 		if sum == "" {
 			w.Observe("relay\u202e", "m", &probe.Observed{
-				At: 1, Strata: probe.StrataOf(100, false, time.UnixMicro(1)), Suspect: say("Certainly! I am happy to delve into it."),
+				At: 1, Strange: make([]bool, 3), Strata: probe.StrataOf(100, false, time.UnixMicro(1)), Suspect: say("Certainly! I am happy to delve into it."),
 				Trusted: [][]stat.Feature{say("The answer is a question of time."), say("The answer is a question of time and place.")},
 			})
 		}

@@ -106,11 +106,14 @@ func (a *App) paired(p *gateway.Pair) {
 	at := time.UnixMicro(p.At)
 	o := &probe.Observed{At: p.At, Kind: probe.Pair, Dropped: p.Dropped != ""}
 	if !o.Dropped {
-		o.Strata = probe.StrataOf(p.Prompt, p.Tools, at)
-		o.Suspect = probe.Features(said(p.Suspect))
+		o.Strata = probe.StrataOf(len(p.Request), p.Tools, at)
+		answers := []*probe.Said{said(p.Suspect)}
+		o.Suspect = probe.Features(answers[0])
 		for _, s := range p.References {
+			answers = append(answers, said(s))
 			o.Trusted = append(o.Trusted, probe.Features(said(s)))
 		}
+		o.Strange = probe.Strange(string(p.Request), answers...)
 	}
 	a.watch.Observe(string(p.Target.Upstream), p.Target.Model, o)
 }
@@ -202,8 +205,11 @@ func (a *App) concluded(s probe.Standing, bundle string) (out bool) {
 		Upstream: s.Stream.Upstream, Target: s.Stream.Model, Null: string(s.Null), Level: string(s.Level), Act: record.ActNotice,
 		EMilli: int64(1000 * s.LogM), N: int64(s.N), Bundle: bundle, Actor: watchActor, Reference: strings.Join(s.Stream.References, " "), Label: string(verdict.Differs), Wording: s.Wording(),
 	}
-	if s.Null == verdict.Billing {
+	switch s.Null {
+	case verdict.Billing:
 		v.Label, v.Reference = string(verdict.BillingInconsistent), ""
+	case verdict.Integrity:
+		v.Label = string(verdict.IntegrityFailed)
 	}
 	for _, w := range a.config.Watch {
 		if w.Upstream == s.Stream.Upstream && w.Model == s.Stream.Model {
@@ -222,13 +228,14 @@ const watchActor = "watch"
 
 // actOn is what a standing does where the operator allows so much. Where several
 // honest deployments are known, only a difference from all of them acts: an honest one
-// may differ from the reference. Billing never takes an upstream out of routing. And before a quarantine nothing is lowered, since
+// may differ from the reference. Billing and what is strange never take an upstream out
+// of routing. And before a quarantine nothing is lowered, since
 // whoever is asked last is asked no more, and what was begun would never be found out.
 func actOn(allowed config.Act, s probe.Standing) record.Act {
 	switch {
 	case s.Null == verdict.Same && len(s.Stream.References) > 1:
 		return record.ActNotice
-	case s.Null == verdict.Billing && allowed != config.Notice && allowed != "" && s.Level.AtLeast(verdict.LevelWarning):
+	case (s.Null == verdict.Billing || s.Null == verdict.Integrity) && allowed != config.Notice && allowed != "" && s.Level.AtLeast(verdict.LevelWarning):
 		return record.ActLower
 	case allowed == config.Quarantine && s.Null == verdict.Honest && s.Level == verdict.LevelQuarantine:
 		return record.ActQuarantine

@@ -36,7 +36,7 @@ type Pair struct {
 	At         int64 // microseconds
 	Suspect    *Said
 	References []*Said // in the order of the watch
-	Prompt     int     // bytes
+	Request    []byte  // the body
 	Tools      bool
 	Dropped    string // why there is nothing to compare; empty when there is
 }
@@ -93,14 +93,14 @@ func (x *Exchange) pairUp() *pairing {
 	}
 	p := &pairing{
 		watch: w, endpoint: x.endpoint, header: http.Header{}, body: bytes.Clone(x.body.bytes), label: x.label,
-		pair: Pair{RID: x.record.RID, Target: target, At: now(), Prompt: len(x.body.bytes)},
+		pair: Pair{RID: x.record.RID, Target: target, At: now()},
 	}
 	for _, name := range []string{"Content-Type", "Anthropic-Version", "Anthropic-Beta"} {
 		if v := x.request.Header.Values(name); len(v) > 0 {
 			p.header[name] = v
 		}
 	}
-	p.pair.Tools = len(x.asked.Tools) > 0
+	p.pair.Request, p.pair.Tools = p.body, len(x.asked.Tools) > 0
 	x.reply.persist()
 	return p
 }

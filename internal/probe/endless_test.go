@@ -26,7 +26,7 @@ func TestWatchEndless(t *testing.T) {
 		suspect := []talker{claimed, honest2}[r.IntN(2)]
 		err := c.observe(&Observed{
 			At: at.UnixMicro(), Strata: StrataOf(100+i%3*4000, i%4 == 0, at), Suspect: Features(suspect.say(r)),
-			Trusted: [][]stat.Feature{Features(claimed.say(r)), Features(honest2.say(r))},
+			Trusted: [][]stat.Feature{Features(claimed.say(r)), Features(honest2.say(r))}, Strange: make([]bool, 3),
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -21,7 +21,8 @@ import (
 //
 //   - of a pair the strata, their number first, then the vectors (the suspect's first),
 //     their number first, and of each the number of components, and of each component the
-//     distance of its index from the one before and its value as the bits of a float32;
+//     distance of its index from the one before and its value as the bits of a float32,
+//     then whether each is strange, their number first;
 //   - of a word the cell and the words, their number first;
 //   - of an item the grades, their number first;
 //   - of a bill the tokens reported and counted;
@@ -61,10 +62,7 @@ func appendFrame(dst []byte, o *Observed) []byte {
 				b = append(appendNumbers(b, len(w)), w...)
 			}
 		case Item:
-			b = appendNumbers(b, len(o.Solved))
-			for _, solved := range o.Solved {
-				b = appendNumbers(b, flagged(solved))
-			}
+			b = appendFlags(b, o.Solved)
 		case Bill:
 			b = appendNumbers(b, o.Reported, o.Counted)
 		case Afresh:
@@ -96,6 +94,14 @@ func appendPair(b []byte, o *Observed) []byte {
 			b = appendNumbers(b, f.Index-last, int(math.Float32bits(float32(f.Value))))
 			last = f.Index
 		}
+	}
+	return appendFlags(b, o.Strange)
+}
+
+func appendFlags(b []byte, flags []bool) []byte {
+	b = appendNumbers(b, len(flags))
+	for _, f := range flags {
+		b = appendNumbers(b, flagged(f))
 	}
 	return b
 }
@@ -183,6 +189,15 @@ func (f *frame) numbers() (all []int) {
 	return all
 }
 
+func (f *frame) flags() (all []bool) {
+	for range f.count() {
+		n := f.number()
+		f.broken = f.broken || n > 1
+		all = append(all, n == 1)
+	}
+	return all
+}
+
 // parseFrame reads one frame.
 func parseFrame(b []byte) (*Observed, error) {
 	f := &frame{Reader: bytes.NewReader(b)}
@@ -214,11 +229,7 @@ func (f *frame) read(o *Observed) {
 			o.Words = append(o.Words, string(word))
 		}
 	case Item:
-		for range f.count() {
-			solved := f.number()
-			f.broken = f.broken || solved > 1
-			o.Solved = append(o.Solved, solved == 1)
-		}
+		o.Solved = f.flags()
 	case Bill:
 		o.Reported, o.Counted = f.number(), f.number()
 	case Afresh:
@@ -246,6 +257,7 @@ func (f *frame) pair(o *Observed) {
 			o.Trusted = append(o.Trusted, v)
 		}
 	}
+	o.Strange = f.flags()
 }
 
 // frameFile is the file of one stream.

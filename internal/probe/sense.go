@@ -49,6 +49,7 @@ func newSenses(s Stream, recorded *baseline) (senses []*sense, err error) {
 	add("D3", Word, s.Monthly.Words, maxFailures, func() (learner, error) { return newWords(s, recorded) })
 	add("D4", Pair, s.Monthly.Pairs, maxDropped, func() (learner, error) { return newTraffic(len(s.References)) })
 	add("D5", Item, s.Monthly.Items, maxFailures, func() (learner, error) { return newItems(len(s.References)) })
+	add("D8", Pair, s.Monthly.Pairs, maxDropped, func() (learner, error) { return newStrangers(len(s.References)) })
 	add("D7", Bill, s.Monthly.Bills, 1, func() (learner, error) { return newCharges(recorded) })
 	return senses, err
 }

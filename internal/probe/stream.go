@@ -34,7 +34,7 @@ type Monthly struct {
 
 // Kind is the kind that a detector observes, and how many of it a month may have.
 func (s Stream) Kind(id verdict.ID) (Kind, int) {
-	k := map[verdict.ID]Kind{"D3": Word, "D4": Pair, "D5": Item, "D7": Bill}[id]
+	k := map[verdict.ID]Kind{"D3": Word, "D4": Pair, "D5": Item, "D7": Bill, "D8": Pair}[id]
 	return k, s.Monthly.most(k)
 }
 
@@ -61,6 +61,7 @@ type Observed struct {
 	Strata  []int            // of a pair: of strataNames, decided before any answer was known
 	Suspect []stat.Feature   // of a pair
 	Trusted [][]stat.Feature // of a pair, by reference
+	Strange []bool           // of a pair: the suspect's answer, then by reference; see Strange
 
 	Cell  int      // of a word
 	Words []string // the suspect's, then by reference
@@ -109,7 +110,7 @@ func newState(s Stream, recorded *reference.Opened) (*state, error) {
 // nothing is known of how far honest ones differ.
 func (x *state) nulls() []verdict.Null {
 	var nulls []verdict.Null
-	for _, n := range []verdict.Null{verdict.Same, verdict.Honest, verdict.Billing} {
+	for _, n := range []verdict.Null{verdict.Same, verdict.Honest, verdict.Billing, verdict.Integrity} {
 		if len(x.weights(n)) > 0 {
 			nulls = append(nulls, n)
 		}
@@ -134,24 +135,28 @@ func (x *state) observe(o *Observed) error {
 	if o.Kind == Afresh {
 		return x.afresh(o)
 	}
+	taken := false
 	for _, s := range x.senses {
 		if s.kind != o.Kind {
 			continue
 		}
+		taken = true
 		if o.Dropped {
 			s.lost++
-			return nil
+			continue
 		}
 		if err := s.observe(o); err != nil {
 			return fmt.Errorf("watch %s: %w", x.Upstream, err)
 		}
 		s.seen++
-		if o.Kind == Word && x.control != nil {
-			return x.control.observe(o)
-		}
-		return nil
 	}
-	return fmt.Errorf("watch %s: an observation of kind %d, which it does not make", x.Upstream, o.Kind)
+	switch {
+	case !taken:
+		return fmt.Errorf("watch %s: an observation of kind %d, which it does not make", x.Upstream, o.Kind)
+	case o.Kind == Word && !o.Dropped && x.control != nil:
+		return x.control.observe(o)
+	}
+	return nil
 }
 
 // afresh forgets all but what was used of the stored reference.
@@ -283,7 +288,7 @@ func (x *state) standing(n verdict.Null) Standing {
 	st.Silent = silence(st.Senses)
 	if x.control != nil {
 		st.Control = x.control.tell(x.Monthly.Words)
-		if st.Control.Changed && n != verdict.Billing {
+		if st.Control.Changed && (n == verdict.Same || n == verdict.Honest) {
 			st.Silent = fmt.Sprintf("the reference changed: %q no longer answers as it was recorded (E of 10^%.1f)", x.References[0], st.Control.MaxLogE)
 		}
 	}
@@ -329,8 +334,11 @@ func (s Standing) Wording() string {
 		return "not concluded: " + s.Silent
 	}
 	on, with := s.told(), fmt.Sprintf("%q", s.Stream.References)
-	if s.Null == verdict.Billing {
+	switch s.Null {
+	case verdict.Billing:
 		with = "the published vocabulary of the model"
+	case verdict.Integrity:
+		on += ", for addresses, packages and wallets that no other side has,"
 	}
 	if s.Level == verdict.LevelNone {
 		return fmt.Sprintf("not found to be inconsistent with %s on %s (%s)", with, on, s.Null.Statement())
@@ -357,7 +365,7 @@ func (s Standing) told() string {
 }
 
 // observations is what the detectors of a watch observe.
-var observations = map[verdict.ID]string{"D3": "one-word questions", "D4": "real requests", "D5": "generated items", "D7": "counted answers"}
+var observations = map[verdict.ID]string{"D3": "one-word questions", "D4": "real requests", "D5": "generated items", "D7": "counted answers", "D8": "real requests"}
 
 // The strata that a request may belong to: a difference that shows only there is found
 // there before it is in the whole.

@@ -140,7 +140,11 @@ func (w *words) needed(r *rand.Rand) (int, bool) {
 	var cells []told
 	for i := range w.cells {
 		if c := &w.cells[i]; c.betting != nil && len(c.seen) > 0 {
-			cells = append(cells, told{c.train, newSampler(c.seen), newSampler(c.trusted)})
+			all := maps.Clone(c.train) // of the first reference, all that is known
+			for word, n := range c.trusted {
+				all[word] += n
+			}
+			cells = append(cells, told{c.train, newSampler(c.seen), newSampler(all)})
 		}
 	}
 	if len(cells) == 0 {

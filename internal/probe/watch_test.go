@@ -54,6 +54,7 @@ func talks(t *testing.T, w *Watch, r *rand.Rand, n int, suspect func(i int) talk
 		for _, m := range trusted {
 			o.Trusted = append(o.Trusted, Features(m.say(r)))
 		}
+		o.Strange = make([]bool, 1+len(trusted))
 		w.Observe("relay", "m", o)
 	}
 	return n
@@ -240,7 +241,7 @@ func TestWatchDropped(t *testing.T) {
 // FuzzFrames: nothing that stands in a file of frames does harm, and what is read is
 // written the same.
 func FuzzFrames(f *testing.F) {
-	o := &Observed{At: 5, Strata: []int{0, 3}, Suspect: Features(&Said{Text: "hello world"}), Trusted: [][]stat.Feature{Features(&Said{Text: "hello"})}}
+	o := &Observed{At: 5, Strata: []int{0, 3}, Suspect: Features(&Said{Text: "hello world"}), Trusted: [][]stat.Feature{Features(&Said{Text: "hello"})}, Strange: []bool{true, false}}
 	o.round()
 	f.Add(appendFrame(appendFrame(nil, o), &Observed{At: 6, Dropped: true}))
 	for _, o := range []*Observed{
