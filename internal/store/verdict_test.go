@@ -28,6 +28,7 @@ func TestVerdicts(t *testing.T) {
 			r := record.Verdict{
 				TS: noon + int64(i), ID: fmt.Sprintf("vrd_%d", i), Upstream: c.upstream, Target: c.target, Null: "honest", Label: "l", Level: "warning", Act: c.act,
 				EMilli: -3, N: 7, Reference: "ref", Bundle: "ab", Wording: "w", Actor: "watch", Reason: "r",
+				Commitment: "cd", Profile: "quick", Cap: 9, Asked: 8, Money: "priced", Nano: 6,
 			}
 			all = append(all, store.VerdictOf(&r, int64(10+i)))
 		}
