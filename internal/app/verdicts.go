@@ -104,7 +104,7 @@ func (a *App) swap(s *gateway.Snapshot) {
 // texts beyond their bounds are cut.
 func (a *App) recordVerdict(v record.Verdict) error {
 	switch v.Act {
-	case record.ActNotice, record.ActLower, record.ActQuarantine, record.ActRelease, record.ActOverride, record.ActAudit:
+	case record.ActNotice, record.ActLower, record.ActQuarantine, record.ActRelease, record.ActOverride, record.ActBegin, record.ActAudit:
 	default:
 		return fmt.Errorf("record a verdict: %q is no act", v.Act)
 	}
@@ -211,11 +211,19 @@ func (a *App) overrule(actor string, act record.Act, o console.Overruling) (cons
 	})
 }
 
+// beginAudit makes the hash of an audit's plan a leaf, before anything is asked.
+func (a *App) beginAudit(actor string, b console.Beginning) (console.Verdict, error) {
+	return a.conclude(record.Verdict{
+		Upstream: b.Upstream, Target: b.Model, Act: record.ActBegin, Commitment: b.Commitment, Profile: b.Profile, Cap: b.Cap, Actor: actor,
+	})
+}
+
 // registerAudit makes the hash of an audit's bundle a leaf.
 func (a *App) registerAudit(actor string, r console.Registration) (console.Verdict, error) {
 	return a.conclude(record.Verdict{
 		Upstream: r.Upstream, Target: r.Model, Null: r.Null, Label: r.Label, Level: r.Level, Act: record.ActAudit, EMilli: r.EMilli, N: r.N,
 		Reference: r.Reference, Bundle: r.Bundle, Wording: r.Wording, Actor: actor,
+		Commitment: r.Commitment, Profile: r.Profile, Cap: r.Cap, Asked: r.Asked, Money: r.Money, Nano: r.Spent,
 	})
 }
 
