@@ -72,8 +72,10 @@ func enrolled(t *testing.T, variants ...*Endpoint) *reference.Opened {
 func free(llm.Tokens) (price.Nano, bool) { return 0, true }
 
 // testBeacon makes audits of tests repeat.
-func testBeacon(value string) func(string) verdict.Beacon {
-	return func(string) verdict.Beacon { return verdict.Beacon{Value: value, Source: "test"} }
+func testBeacon(value string) func(context.Context, string) (verdict.Beacon, error) {
+	return func(context.Context, string) (verdict.Beacon, error) {
+		return verdict.Beacon{Value: value, Source: "test"}, nil
+	}
 }
 
 func run(t *testing.T, cfg Config) (*verdict.Report, *Record) {
