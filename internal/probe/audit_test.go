@@ -171,6 +171,12 @@ func checkRecord(t *testing.T, record *Record) {
 		"a lost exchange": func(r *Record) { r.Exchanges = r.Exchanges[:len(r.Exchanges)/2] },
 		"the beacon":      func(r *Record) { r.Beacon.Value = "2" },
 		"the plan":        func(r *Record) { r.Plan.Tolerance = .5 },
+		"the target":      func(r *Record) { r.Report.Target.Name = "another" },
+		"the model":       func(r *Record) { r.Report.Target.Model = "another" },
+		"the profile":     func(r *Record) { r.Report.Profile = "vet" },
+		"the program":     func(r *Record) { r.Report.Program = "another" },
+		"the time":        func(r *Record) { r.Report.Started = r.Report.Started.Add(-time.Hour) },
+		"the reference":   func(r *Record) { r.Report.Reference = &verdict.Reference{ID: "another"} },
 	} {
 		r := open()
 		spoil(r)

@@ -194,6 +194,11 @@ func differs(a, b *verdict.Report) string {
 	if a.Seed != b.Seed {
 		return "the seed does not follow from the plan and the beacon"
 	}
+	target := a.Target
+	target.CertKey = "" // was seen while asking
+	if target != b.Target || a.Profile != b.Profile || a.Program != b.Program || !a.Started.Equal(b.Started) || !bytes.Equal(jsonOf(a.Reference), jsonOf(b.Reference)) {
+		return "target, profile, program, time or reference are not those of the plan"
+	}
 	for i := range b.Verdicts {
 		if i >= len(a.Verdicts) || !bytes.Equal(jsonOf(a.Verdicts[i]), jsonOf(b.Verdicts[i])) {
 			return fmt.Sprintf("the verdict on %q does not follow from the answers", b.Verdicts[i].Null)
