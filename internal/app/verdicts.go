@@ -32,6 +32,11 @@ func targetOf(v *store.Verdict) gateway.Target {
 	return gateway.Target{Upstream: identity.Upstream(v.Upstream), Model: v.Target}
 }
 
+// tells reports whether a verdict does nothing to routing.
+func tells(act record.Act) bool {
+	return act == record.ActNotice || act == record.ActBegin || act == record.ActAudit
+}
+
 // take lets a verdict act.
 func (r *rulings) take(v store.Verdict) {
 	t := targetOf(&v)
@@ -56,7 +61,7 @@ func (r *rulings) settle(stored []store.Verdict) {
 		known[v.ID] = true
 		r.take(v)
 	}
-	r.pending = slices.DeleteFunc(r.pending, func(v store.Verdict) bool { return known[v.ID] })
+	r.pending = slices.DeleteFunc(r.pending, func(v store.Verdict) bool { return known[v.ID] || tells(v.Act) })
 	for _, v := range r.pending {
 		r.take(v)
 	}
