@@ -93,7 +93,7 @@ func (f *flags) verifyAudit(cmd *cobra.Command, path, signer string) error {
 		fmt.Fprintf(w, "bundle     %s\nsha256     %s\nsigned by  %s\nexchanges  %d\nheadline   %s\nbeacon     %s\n", visible(v.Bundle), v.SHA256, orNobody(v.Signer), v.Exchanges, v.Headline, visible(v.Beacon))
 		if v.LogKey != "" {
 			fmt.Fprintf(w, "log key    %s\n", visible(v.LogKey))
-			fmt.Fprintln(w, "The plan was in that log before its head was known; the proof is signed by the log's key. Compare the key with the log's own.")
+			fmt.Fprintln(w, "The plan's hash is the last leaf of that head, and the log has signed it with this key; compare the key with the log's own: sallyport log verify")
 		}
 		fmt.Fprintln(w, "The file is whole; every question follows from the plan and the beacon, and every conclusion from the answers.")
 		fmt.Fprintln(w, "What this cannot show:", visible(weak)+".")
