@@ -51,6 +51,7 @@ func (a *auditFlags) beacon(f *flags, cfg *probe.Config) func(context.Context, s
 }
 
 // inLog records the beginning or the end of an audit, and returns the proof of its leaf.
+// Beside an error the verdict has an id when it was recorded and only the proof failed.
 func inLog(ctx context.Context, f *flags, verb string, in any) (v console.Verdict, p console.Proof, err error) {
 	ctx, cancel := context.WithTimeout(ctx, recordWithin)
 	defer cancel()
@@ -72,19 +73,21 @@ func (a *auditFlags) end(ctx context.Context, f *flags, r *verdict.Report) error
 		return nil
 	}
 	v, p, err := inLog(context.WithoutCancel(ctx), f, "register", registration(r, r.Bundle.SHA256))
-	if err != nil {
+	if r.Bundle.Record = v.ID; v.ID == "" {
 		return &exitError{exitFailure, fmt.Sprintf("the end of the audit is not in the audit log: %v; the bundle is kept, put it there with: sallyport audit register %s", err, a.bundle)}
 	}
-	r.Bundle.Leaf, r.Bundle.Record = &p.Index, v.ID
+	if err == nil {
+		r.Bundle.Leaf = &p.Index
+	}
 	return nil
 }
 
-// leafOf says where the log has a bundle; empty when it has not.
+// leafOf says how a bundle is found in the log; empty when it is not there.
 func leafOf(b *verdict.Bundle) string {
-	if b.Leaf == nil {
+	if b.Record == "" {
 		return ""
 	}
-	return fmt.Sprintf(", leaf %d of the audit log (sallyport log proof %s)", *b.Leaf, b.Record)
+	return fmt.Sprintf(", and its hash in the audit log: sallyport log proof %s", b.Record)
 }
 
 func auditRegister(f *flags) *cobra.Command {
