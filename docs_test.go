@@ -14,6 +14,7 @@ import (
 var (
 	tables  = regexp.MustCompile(`(?s)CREATE TABLE (\w+) \((.*?)\n\)`)
 	columns = regexp.MustCompile(`(?m)^    ([a-z]\w*) +[A-Z]`)
+	added   = regexp.MustCompile(`ALTER TABLE (\w+) ADD COLUMN (\w+)`)
 )
 
 // TestDataStored holds docs/data-stored.md to the tables and the records: a field that it does not name is
@@ -45,6 +46,9 @@ func TestDataStored(t *testing.T) {
 			for _, column := range columns.FindAllStringSubmatch(table[2], -1) {
 				named("column of "+table[1], column[1])
 			}
+		}
+		for _, column := range added.FindAllStringSubmatch(string(text), -1) {
+			named("column of "+column[1], column[2])
 		}
 	}
 	for _, kind := range []any{record.Exchange{}, record.Try{}, record.Attempt{}, record.Count{}, record.Verdict{}, record.Start{}, record.Admin{}, record.Card{}, record.Strangers{}, record.Head{}} {

@@ -42,6 +42,7 @@ type auditFlags struct {
 	traffic   string
 	pace      time.Duration
 	resume    string
+	register  bool
 	from      *probe.Record // that is gone on with
 	signer    string        // of its bundle
 }
@@ -84,13 +85,14 @@ Audit only endpoints that you are entitled to test.`,
 	p.StringVar(&a.traffic, "traffic", "", "file of chat requests of yours, one a line, against which it is measured how well the questions can be told from traffic; nothing of it is kept")
 	p.StringVar(&a.resume, "resume", "", "bundle of an audit of at most a day ago that was interrupted or reached its cap, to go on with")
 	p.DurationVar(&a.pace, "pace", 0, "mean time between questions, at random as independent clients come; default as fast as may be")
+	p.BoolVar(&a.register, "register", false, "record the audit in the audit log of the data folder before the first question and at the end, as is always done where an upstream of the configuration is asked")
 	c.AddCommand(auditVerify(f), auditCompare(f), auditShow(f), auditRegister(f), auditList(f), auditWatch(f), auditOverride(f), auditRelease(f))
 	return c
 }
 
 // audit runs one audit and shows what came of it.
 func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
-	profile, err := a.check()
+	profile, err := a.check(cmd)
 	if err != nil {
 		return err
 	}
@@ -103,7 +105,7 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	}
 	cfg := probe.Config{
 		Program: version(), Profile: profile, Tolerance: a.tolerance, Parallel: a.parallel,
-		Beacon: ownBeacon, Detectable: true, Camouflage: true, Pace: a.pace,
+		Detectable: true, Camouflage: true, Pace: a.pace,
 	}
 	if _, err := rand.Read(cfg.ItemKey[:]); err != nil {
 		return fmt.Errorf("draw a key: %w", err)
@@ -116,6 +118,7 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	if err := a.material(&cfg, end.Facts().Kind, shelf); err != nil {
 		return err
 	}
+	cfg.Beacon = a.beacon(f, &cfg)
 	bar := newProgressBar(cmd)
 	cfg.Progress = bar.show
 	// An interrupted audit still shows and keeps what it saw.
@@ -123,15 +126,41 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 	defer stop()
 	r, record, auditErr := a.run(ctx, cfg)
 	bar.clear()
+	stop() // a second signal ends the process from here on
 	if r == nil {
-		return &exitError{exitUsage, auditErr.Error()}
+		return notBegun(auditErr)
 	}
 	r.Target.CertKey = end.CertKey()
+	if key == nil { // the beginning may have founded the data folder
+		if key, _, err = f.evidence(); err != nil {
+			return err
+		}
+	}
 	if err := a.keep(record, key); err != nil {
 		return err
 	}
+	unrecorded := a.end(cmd.Context(), f, r)
+	if err := a.conclude(cmd, f, r, auditErr); err != nil {
+		if unrecorded != nil {
+			fmt.Fprintln(cmd.ErrOrStderr(), "sallyport:", visibleText(unrecorded.Error()))
+		}
+		return err
+	}
+	return unrecorded
+}
+
+// notBegun is the failure of an audit that asked nothing.
+func notBegun(err error) error {
+	if _, is := errors.AsType[*probe.ResumeError](err); is {
+		return &exitError{exitUsage, err.Error()}
+	}
+	return &exitError{exitFailure, err.Error()}
+}
+
+// conclude shows what came of an audit, and says how it ended.
+func (a *auditFlags) conclude(cmd *cobra.Command, f *flags, r *verdict.Report, auditErr error) error {
 	if unusable, is := errors.AsType[*probe.UnusableError](auditErr); is && !f.json && a.html == "" {
-		fmt.Fprintf(cmd.OutOrStdout(), "Nothing is concluded of %s: %s.\nWhat was asked and seen is in %s.\n", visible(r.Target.URL), visible(unusable.Text), visible(a.bundle))
+		fmt.Fprintf(cmd.OutOrStdout(), "Nothing is concluded of %s: %s.\nWhat was asked and seen is in %s%s.\n", visible(r.Target.URL), visible(unusable.Text), visible(a.bundle), leafOf(r.Bundle))
 		return auditExit(r, auditErr)
 	}
 	if err := a.tell(f, cmd, r); err != nil {
@@ -141,7 +170,7 @@ func (f *flags) audit(cmd *cobra.Command, a *auditFlags) error {
 }
 
 // check says what is wrong with the flags, and finds the profile.
-func (a *auditFlags) check() (probe.Profile, error) {
+func (a *auditFlags) check(cmd *cobra.Command) (probe.Profile, error) {
 	profile, known := probe.ParseProfile(a.profile)
 	text := ""
 	switch {
@@ -151,6 +180,8 @@ func (a *auditFlags) check() (probe.Profile, error) {
 		text = "--tolerance is a distance from 0 to below 1"
 	case a.parallel < 1 || a.parallel > 64:
 		text = "--parallel is a number from 1 to 64"
+	case a.recorded() && cmd.Flags().Changed("register") && !a.register:
+		text = "an audit that asks an upstream of the configuration is always recorded"
 	case a.pace < 0 || a.pace > 24*time.Hour:
 		text = "--pace is a duration of at most a day"
 	default:
@@ -270,7 +301,7 @@ func (a *auditFlags) reopen(cmd *cobra.Command) error {
 		}
 		return nil
 	}
-	for _, fixed := range []string{"profile", "reference", "tolerance", "parallel", "pace"} {
+	for _, fixed := range []string{"profile", "reference", "tolerance", "parallel", "pace", "register"} {
 		if cmd.Flags().Changed(fixed) {
 			return &exitError{exitUsage, "--" + fixed + " is fixed by the plan of the audit that is gone on with"}
 		}
@@ -452,12 +483,14 @@ func library(shelf *reference.Shelf) ([]*reference.Opened, error) {
 }
 
 // ownBeacon draws the randomness of an audit from this machine.
-func ownBeacon(string) verdict.Beacon {
+func ownBeacon(context.Context, string) (verdict.Beacon, error) {
 	return verdict.Beacon{
-		Value: rand.Text(), Source: "this machine's random numbers, drawn after the plan was fixed",
-		Weak: "whoever ran the audit could have drawn until the questions suited; a beacon that nobody controls would exclude that",
-	}
+		Value: rand.Text(), Source: "this machine's random numbers, drawn after the plan was fixed", Weak: ownDraw,
+	}, nil
 }
+
+// ownDraw is what a beacon that is no log's cannot exclude.
+const ownDraw = "whoever ran the audit could have drawn until the questions suited; a beacon that nobody controls would exclude that"
 
 // progressBar shows an audit at work on a terminal.
 type progressBar struct {

@@ -44,6 +44,8 @@ type proof struct {
 	Signer    string        `json:"signer,omitempty"`
 	Exchanges int           `json:"exchanges"`
 	Headline  verdict.Label `json:"headline"`
+	Beacon    string        `json:"beacon"`            // what the randomness was, as far as it is proven
+	LogKey    string        `json:"log_key,omitempty"` // of the log whose head the beacon is
 	Holds     bool          `json:"holds"`
 }
 
@@ -81,14 +83,20 @@ func (f *flags) verifyAudit(cmd *cobra.Command, path, signer string) error {
 	if _, err := record.Verify(cmd.Context()); err != nil {
 		return broken(err)
 	}
-	v := proof{path, sealed.SHA256, sealed.Signer, len(record.Exchanges), record.Report.Headline, true}
+	v := proof{path, sealed.SHA256, sealed.Signer, len(record.Exchanges), record.Report.Headline, "drawn by whoever ran the audit", "", true}
+	weak := ownDraw
+	if b := record.Beacon; b.Log != nil {
+		v.Beacon, v.LogKey, weak = b.Source, b.Log.Key, b.Weak
+	}
 	return f.output(cmd).value(v, func() {
 		w := cmd.OutOrStdout()
-		fmt.Fprintf(w, "bundle     %s\nsha256     %s\nsigned by  %s\nexchanges  %d\nheadline   %s\n", visible(v.Bundle), v.SHA256, orNobody(v.Signer), v.Exchanges, v.Headline)
-		fmt.Fprintln(w, "The file is whole; every question follows from the plan and the beacon, and every conclusion from the answers.")
-		if weak := record.Beacon.Weak; weak != "" {
-			fmt.Fprintln(w, "What this cannot show:", visible(weak)+".")
+		fmt.Fprintf(w, "bundle     %s\nsha256     %s\nsigned by  %s\nexchanges  %d\nheadline   %s\nbeacon     %s\n", visible(v.Bundle), v.SHA256, orNobody(v.Signer), v.Exchanges, v.Headline, visible(v.Beacon))
+		if v.LogKey != "" {
+			fmt.Fprintf(w, "log key    %s\n", visible(v.LogKey))
+			fmt.Fprintln(w, "The plan's hash is the last leaf of that head, and the log has signed it with this key; compare the key with the log's own: sallyport log verify")
 		}
+		fmt.Fprintln(w, "The file is whole; every question follows from the plan and the beacon, and every conclusion from the answers.")
+		fmt.Fprintln(w, "What this cannot show:", visible(weak)+".")
 	})
 }
 

@@ -181,13 +181,17 @@ func checkpoint(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(note), 0o600))
 }
 
-// holds waits until a file holds a text: holds FILE TEXT.
+// holds waits until a file of a pattern holds a text: holds FILE TEXT.
 func holds(ts *testscript.TestScript, _ bool, args []string) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for range 1000 {
-		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && strings.Contains(string(b), args[1]) {
-			return
+		files, err := filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		for _, name := range files {
+			if b, err := os.ReadFile(name); err == nil && strings.Contains(string(b), args[1]) {
+				return
+			}
 		}
 		<-tick.C
 	}

@@ -1,16 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
-	"math"
 	"net/url"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"sallyport/internal/console"
-	"sallyport/internal/verdict"
+	"sallyport/internal/price"
+	"sallyport/internal/record"
 )
 
 func auditList(f *flags) *cobra.Command {
@@ -29,10 +28,10 @@ func auditList(f *flags) *cobra.Command {
 				var rows [][]string
 				for _, v := range vs {
 					rows = append(rows, []string{
-						stamp(v.Time), v.ID, v.Upstream, v.Model, string(v.Act), v.Label, v.Level, strconv.FormatFloat(v.LogE, 'f', 2, 64), count(v.N), v.Actor, v.Reason,
+						stamp(v.Time), v.ID, v.Upstream, v.Model, string(v.Act), concluded(&v), v.Level, strconv.FormatFloat(v.LogE, 'f', 2, 64), count(v.N), asked(&v), cost(&v), v.Actor, v.Reason,
 					})
 				}
-				o.table([]string{"TIME", "VERDICT", "UPSTREAM", "MODEL", "ACT", "LABEL", "LEVEL", ">LOG10 E", ">N", "BY", "REASON"}, rows)
+				o.table([]string{"TIME", "VERDICT", "UPSTREAM", "MODEL", "ACT", "LABEL", "LEVEL", ">LOG10 E", ">N", ">ASKED", ">USD", "BY", "REASON"}, rows)
 			})
 		},
 	}
@@ -41,6 +40,33 @@ func auditList(f *flags) *cobra.Command {
 	p.StringVar(&model, "model", "", "only this model's, by the upstream's name of it")
 	p.IntVarP(&limit, "limit", "n", 50, "how many, at most 1000")
 	return c
+}
+
+// concluded is the label of a verdict; a beginning has none, and may have no end.
+func concluded(v *console.Verdict) string {
+	if v.Unfinished {
+		return "unfinished"
+	}
+	return v.Label
+}
+
+// asked are the questions of an audit at its end.
+func asked(v *console.Verdict) string {
+	if v.Act != record.ActAudit {
+		return ""
+	}
+	return count(v.Asked)
+}
+
+// cost is what an audit spent, or may spend at most.
+func cost(v *console.Verdict) string {
+	switch {
+	case v.Spent != nil:
+		return price.Nano(*v.Spent).String()
+	case v.Unfinished && v.Cap > 0:
+		return "at most " + price.Nano(v.Cap).String()
+	}
+	return v.Money
 }
 
 func auditOverride(f *flags) *cobra.Command {
@@ -82,46 +108,4 @@ func tellVerdict(cmd *cobra.Command, v console.Verdict) {
 		fmt.Fprintf(w, "bundle    %s\n", visible(v.Bundle))
 	}
 	fmt.Fprintf(w, "%s; its proof: sallyport log proof %s\n", visible(v.Wording), v.ID)
-}
-
-func auditRegister(f *flags) *cobra.Command {
-	return &cobra.Command{
-		Use: "register BUNDLE", Short: "Verify an audit's bundle and put its hash into the audit log", Args: cobra.ExactArgs(1),
-		Long: `Does the audit again from its record, as verify does, and makes the hash of the bundle a leaf of
-the audit log: from then on it can be proven that the bundle was there at that time, unchanged.
-It changes nothing about routing.`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			record, sealed, err := openBundle(args[0])
-			if err != nil {
-				return err
-			}
-			if _, err := record.Verify(cmd.Context()); err != nil {
-				return broken(err)
-			}
-			v, err := ask[console.Verdict](cmd.Context(), f, "POST", "/verdicts/register", registration(record.Report, sealed.SHA256))
-			if err != nil {
-				return err
-			}
-			return f.output(cmd).value(v, func() { tellVerdict(cmd, v) })
-		},
-	}
-}
-
-// registration tells of an audit what belongs to its headline: of the hypotheses that
-// have its label, the one with the strongest evidence.
-func registration(r *verdict.Report, sum string) console.Registration {
-	g := console.Registration{
-		Bundle: sum, Upstream: cmp.Or(r.Target.Name, r.Target.Host), Model: r.Target.Model, Label: string(r.Headline), Wording: r.Summary,
-	}
-	if r.Reference != nil {
-		g.Reference = r.Reference.ID
-	}
-	strongest := math.Inf(-1)
-	for _, v := range r.Verdicts {
-		if v.Tested && v.Label == r.Headline && v.MaxLogE > strongest {
-			strongest = v.MaxLogE
-			g.Null, g.Level, g.N, g.EMilli = string(v.Null), string(v.Level), int64(v.N), int64(math.Round(1000*min(v.MaxLogE, 1e6)))
-		}
-	}
-	return g
 }

@@ -412,7 +412,7 @@ func (a *App) newConsole() *console.Console {
 		Hosts: hosts, MetricsToken: a.config.Metrics.Token.Secret(), Proxied: len(a.config.Admin.BehindProxy) > 0, ReadyError: a.gateway.Ready,
 		Journal: a.act, Moved: a.moveSeals, Sync: a.projector.Sync, Verify: a.verify, Prove: a.prove, Reopen: a.reopen, Models: a.models,
 		Upstreams: a.upstreams, Test: a.test, Confirm: a.confirm, Explain: a.explain,
-		Reload: a.reload, Doctor: a.doctor, Overrule: a.overrule, Register: a.registerAudit, Watching: a.watching,
+		Reload: a.reload, Doctor: a.doctor, Overrule: a.overrule, Begin: a.beginAudit, Register: a.registerAudit, Watching: a.watching,
 	})
 }
 

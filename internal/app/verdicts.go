@@ -33,6 +33,11 @@ func targetOf(v *store.Verdict) gateway.Target {
 	return gateway.Target{Upstream: identity.Upstream(v.Upstream), Model: v.Target}
 }
 
+// tells reports whether a verdict does nothing to routing.
+func tells(act record.Act) bool {
+	return act == record.ActNotice || act == record.ActBegin || act == record.ActAudit
+}
+
 // take lets a verdict act.
 func (r *rulings) take(v store.Verdict) {
 	t := targetOf(&v)
@@ -60,7 +65,7 @@ func (r *rulings) settle(stored []store.Verdict) {
 		known[v.ID] = true
 		r.take(v)
 	}
-	r.pending = slices.DeleteFunc(r.pending, func(v store.Verdict) bool { return known[v.ID] })
+	r.pending = slices.DeleteFunc(r.pending, func(v store.Verdict) bool { return known[v.ID] || tells(v.Act) })
 	for _, v := range r.pending {
 		r.take(v)
 	}
@@ -113,7 +118,7 @@ func (a *App) swap(s *gateway.Snapshot) {
 // texts beyond their bounds are cut.
 func (a *App) recordVerdict(v record.Verdict) error {
 	switch v.Act {
-	case record.ActNotice, record.ActLower, record.ActQuarantine, record.ActRelease, record.ActOverride, record.ActAudit:
+	case record.ActNotice, record.ActLower, record.ActQuarantine, record.ActRelease, record.ActOverride, record.ActBegin, record.ActAudit:
 	default:
 		return fmt.Errorf("record a verdict: %q is no act", v.Act)
 	}
@@ -220,11 +225,19 @@ func (a *App) overrule(actor string, act record.Act, o console.Overruling) (cons
 	})
 }
 
+// beginAudit makes the hash of an audit's plan a leaf, before anything is asked.
+func (a *App) beginAudit(actor string, b console.Beginning) (console.Verdict, error) {
+	return a.conclude(record.Verdict{
+		Upstream: b.Upstream, Target: b.Model, Act: record.ActBegin, Commitment: b.Commitment, Profile: b.Profile, Cap: b.Cap, Actor: actor,
+	})
+}
+
 // registerAudit makes the hash of an audit's bundle a leaf.
 func (a *App) registerAudit(actor string, r console.Registration) (console.Verdict, error) {
 	return a.conclude(record.Verdict{
 		Upstream: r.Upstream, Target: r.Model, Null: r.Null, Label: r.Label, Level: r.Level, Act: record.ActAudit, EMilli: r.EMilli, N: r.N,
 		Reference: r.Reference, Bundle: r.Bundle, Wording: r.Wording, Actor: actor,
+		Commitment: r.Commitment, Profile: r.Profile, Cap: r.Cap, Asked: r.Asked, Money: r.Money, Nano: r.Spent,
 	})
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -95,6 +96,23 @@ func TestVerdictsActOnRouting(t *testing.T) {
 		if err := i.recordVerdict(v); err == nil {
 			t.Errorf("%s was recorded", name)
 		}
+	}
+}
+
+// TestNothingPends: what the database has, and what does nothing to routing, is not kept
+// in memory.
+func TestNothingPends(t *testing.T) {
+	t.Parallel()
+	file, _, _ := twoWays(t, "")
+	i := start(t, options(t.TempDir(), file))
+	i.decides(t, ruling("first", record.ActNotice), ruling("first", record.ActBegin), ruling("first", record.ActAudit), ruling("first", record.ActLower))
+	if err := errors.Join(i.projector.Sync(t.Context()), i.readVerdicts(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	i.rulings.mu.Lock()
+	defer i.rulings.mu.Unlock()
+	if n := len(i.rulings.pending); n != 0 {
+		t.Errorf("%d verdicts are still pending", n)
 	}
 }
 

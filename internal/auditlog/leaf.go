@@ -87,7 +87,7 @@ func appendLeaf(b []byte, r *record.Record, raw, row []byte) ([]byte, error) {
 		return appendOther(b, raw, r.Count.Salt, other{kind: r.Kind, rid: r.Count.RID, ts: r.Count.TS})
 	case record.KindVerdict:
 		return appendOther(b, raw, r.Verdict.Salt,
-			other{act: string(r.Verdict.Act), bundle: r.Verdict.Bundle, kind: r.Kind, rid: r.Verdict.ID, ts: r.Verdict.TS})
+			other{act: string(r.Verdict.Act), bundle: r.Verdict.Bundle, commitment: r.Verdict.Commitment, kind: r.Kind, rid: r.Verdict.ID, ts: r.Verdict.TS})
 	case record.KindAdmin:
 		return appendOther(b, raw, r.Admin.Salt, other{act: r.Admin.Act, kind: r.Kind, rid: r.Admin.ID, ts: r.Admin.TS})
 	case record.KindCard:
@@ -147,10 +147,10 @@ func appendExchange(b []byte, kind record.Kind, x *record.Exchange, raw, row []b
 
 // other is what a leaf tells in clear that is not of an exchange.
 type other struct {
-	act, bundle, card, cardHash, config string
-	kind                                record.Kind
-	rid                                 string
-	ts                                  int64
+	act, bundle, card, cardHash, config, commitment string
+	kind                                            record.Kind
+	rid                                             string
+	ts                                              int64
 }
 
 // appendOther writes a leaf that commits to its record only.
@@ -171,6 +171,7 @@ func appendOther(b, raw []byte, salt string, o other) ([]byte, error) {
 	b = member(b, "card", o.card)
 	b = member(b, "cardh", o.cardHash)
 	b = member(b, "cfg", o.config)
+	b = member(b, "commitment", o.commitment)
 	b = member(b, "k", string(o.kind))
 	b = member(b, "rid", o.rid)
 	b = strconv.AppendInt(append(b, `,"ts":`...), o.ts, 10)

@@ -67,9 +67,9 @@ func TestLeafText(t *testing.T) {
 		},
 		record.KindVerdict: {
 			record.Record{Kind: record.KindVerdict, Verdict: &record.Verdict{
-				TS: 5, ID: "v1", Upstream: "u", Target: "m", Act: record.ActQuarantine, Bundle: "ab12", Reason: "r", Salt: salt(1),
+				TS: 5, ID: "v1", Upstream: "u", Target: "m", Act: record.ActQuarantine, Bundle: "ab12", Commitment: "cd34", Reason: "r", Salt: salt(1),
 			}},
-			`{"act":"quarantine","bundle":"ab12",COMMITMENTS,"k":"verdict","rid":"v1","ts":5,"v":1}`,
+			`{"act":"quarantine","bundle":"ab12",COMMITMENTS,"commitment":"cd34","k":"verdict","rid":"v1","ts":5,"v":1}`,
 		},
 		record.KindStrangers: {
 			record.Record{Kind: record.KindStrangers, Strangers: &record.Strangers{TS: 5, ID: "x1", Count: 7, Salt: salt(1)}},

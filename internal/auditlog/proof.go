@@ -87,46 +87,52 @@ type Proven struct {
 // verifier key is given. An "extra" line is accepted and ignored, as it proves
 // nothing.
 func VerifyProof(proof, leaf []byte, vkey string) (Proven, error) {
+	proven, _, err := verifyProof(proof, leaf, vkey)
+	return proven, err
+}
+
+// verifyProof is VerifyProof, which also returns the way from the leaf to the root.
+func verifyProof(proof, leaf []byte, vkey string) (Proven, tlog.RecordProof, error) {
 	v, err := note.NewVerifier(vkey)
 	if err != nil {
-		return Proven{}, fmt.Errorf("verifier key: %w", err)
+		return Proven{}, nil, fmt.Errorf("verifier key: %w", err)
 	}
 	head, checkpoint, ok := strings.Cut(string(proof), "\n\n")
 	if !ok {
-		return Proven{}, errors.New("proof: no checkpoint")
+		return Proven{}, nil, errors.New("proof: no checkpoint")
 	}
 	lines := strings.Split(head, "\n")
 	if lines[0] != proofHeader {
-		return Proven{}, fmt.Errorf("proof: it does not start with %q", proofHeader)
+		return Proven{}, nil, fmt.Errorf("proof: it does not start with %q", proofHeader)
 	}
 	lines = lines[1:]
 	if len(lines) > 0 && strings.HasPrefix(lines[0], "extra ") {
 		lines = lines[1:]
 	}
 	if len(lines) == 0 || !strings.HasPrefix(lines[0], "index ") {
-		return Proven{}, errors.New("proof: no index")
+		return Proven{}, nil, errors.New("proof: no index")
 	}
 	digits := strings.TrimPrefix(lines[0], "index ")
 	index, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || strconv.FormatInt(index, 10) != digits {
-		return Proven{}, errors.New("proof: malformed index")
+		return Proven{}, nil, errors.New("proof: malformed index")
 	}
 	path := make(tlog.RecordProof, 0, len(lines)-1)
 	for _, line := range lines[1:] {
 		raw, err := base64.StdEncoding.Strict().DecodeString(line)
 		if err != nil || len(raw) != tlog.HashSize {
-			return Proven{}, errors.New("proof: malformed hash")
+			return Proven{}, nil, errors.New("proof: malformed hash")
 		}
 		path = append(path, tlog.Hash(raw))
 	}
 	tree, err := openWitnessed(checkpoint, v)
 	if err != nil {
-		return Proven{}, fmt.Errorf("proof: %w", err)
+		return Proven{}, nil, fmt.Errorf("proof: %w", err)
 	}
 	if err := tlog.CheckRecord(path, tree.N, tree.Hash, index, tlog.RecordHash(leaf)); err != nil {
-		return Proven{}, errors.New("proof: the leaf is not in the log at that index")
+		return Proven{}, nil, errors.New("proof: the leaf is not in the log at that index")
 	}
-	return Proven{Origin: v.Name(), Index: index, Size: tree.N}, nil
+	return Proven{Origin: v.Name(), Index: index, Size: tree.N}, path, nil
 }
 
 // openWitnessed is openCheckpoint for a checkpoint that others may have

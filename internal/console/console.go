@@ -60,6 +60,7 @@ type Config struct {
 	Reload    func(ctx context.Context, actor string) error
 	Doctor    func(context.Context) []Check
 	Overrule  func(actor string, act record.Act, o Overruling) (Verdict, error)
+	Begin     func(actor string, b Beginning) (Verdict, error)
 	Register  func(actor string, r Registration) (Verdict, error)
 	Watching  func() ([]Watching, bool) // false where nothing serves and so nothing is watched
 }
@@ -138,6 +139,7 @@ func (c *Console) endpoints() []endpoint {
 		{"GET /api/v1/watch", auditor, c.watch},
 		{"POST /api/v1/verdicts/override", operator, c.overrideVerdict},
 		{"POST /api/v1/verdicts/release", operator, c.releaseVerdict},
+		{"POST /api/v1/verdicts/begin", operator, c.beginAudit},
 		{"POST /api/v1/verdicts/register", operator, c.registerAudit},
 	}
 }

@@ -119,6 +119,9 @@ func bare(t *testing.T, failures int, change ...func(*Config)) *rig {
 			return Verdict{Actor: actor, Act: act, Upstream: o.Upstream, Model: o.Model, Reason: o.Reason}, nil
 		},
 		Watching: func() ([]Watching, bool) { return []Watching{}, true },
+		Begin: func(actor string, b Beginning) (Verdict, error) {
+			return Verdict{Actor: actor, Act: record.ActBegin, Commitment: b.Commitment}, nil
+		},
 		Register: func(actor string, g Registration) (Verdict, error) {
 			return Verdict{Actor: actor, Act: record.ActAudit, Bundle: g.Bundle}, nil
 		},

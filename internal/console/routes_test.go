@@ -54,10 +54,13 @@ var table = map[string]row{
 	"GET /api/v1/watch":                     {identity.RoleAuditor, at("/watch"), "", 200},
 	"POST /api/v1/verdicts/override":        {identity.RoleOperator, at("/verdicts/override"), overruling, 200},
 	"POST /api/v1/verdicts/release":         {identity.RoleOperator, at("/verdicts/release"), overruling, 200},
+	"POST /api/v1/verdicts/begin":           {identity.RoleOperator, at("/verdicts/begin"), beginning, 200},
 	"POST /api/v1/verdicts/register":        {identity.RoleOperator, at("/verdicts/register"), registration, 200},
 }
 
 const overruling = `{"upstream":"u","model":"m","reason":"r"}`
+
+var beginning = `{"commitment":"` + strings.Repeat("0b", 32) + `","upstream":"u","model":"m","profile":"quick","cap_nano_usd":5}`
 
 var registration = `{"bundle":"` + strings.Repeat("0a", 32) + `","upstream":"h","model":"m","label":"not tested"}`
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sallyport/internal/identity"
+	"sallyport/internal/ledger"
 	"sallyport/internal/record"
 	"sallyport/internal/store"
 )
@@ -43,11 +44,47 @@ func TestVerdictList(t *testing.T) {
 	}
 }
 
+// TestUnfinished: a beginning without an end is told, also where the list is cut.
+func TestUnfinished(t *testing.T) {
+	r := newRig(t)
+	var rows []store.Verdict
+	for i, c := range []struct {
+		act        record.Act
+		commitment string
+	}{{record.ActBegin, "a"}, {record.ActBegin, "a"}, {record.ActNotice, ""}, {record.ActAudit, "a"}, {record.ActAudit, ""}, {record.ActBegin, "c"}} {
+		v := record.Verdict{TS: 1e15, ID: fmt.Sprintf("v%d", i), Upstream: "u", Target: "m", Act: c.act, Commitment: c.commitment, Actor: "local"}
+		if c.commitment == "a" && c.act == record.ActAudit {
+			v.Profile, v.Asked, v.Money, v.Nano = "vet", 9, ledger.MoneyPriced, 7
+		}
+		rows = append(rows, store.VerdictOf(&v, int64(i)))
+	}
+	if err := r.store.Batch(t.Context(), func(tx *store.Tx) error { return tx.AddVerdicts(t.Context(), rows) }); err != nil {
+		t.Fatal(err)
+	}
+	for limit, want := range map[int]string{1: "v5", 5: "v5", 6: "v5 v0"} {
+		var got []Verdict
+		do(t, request{method: "GET", url: fmt.Sprintf("%s/api/v1/verdicts?limit=%d", r.url, limit), credential: r.admin(t, identity.RoleAuditor)}).into(t, &got)
+		var ids []string
+		for _, v := range got {
+			if v.Unfinished {
+				ids = append(ids, v.ID)
+			}
+			if v.ID == "v3" && (v.Profile != "vet" || v.Asked != 9 || v.Spent == nil || *v.Spent != 7) || v.ID != "v3" && v.Spent != nil {
+				t.Errorf("%+v", v)
+			}
+		}
+		if strings.Join(ids, " ") != want {
+			t.Errorf("of %d: %v are unfinished, want %s", limit, ids, want)
+		}
+	}
+}
+
 // TestOverruling: who did it is who asked, and what is kept for good is bounded.
 func TestOverruling(t *testing.T) {
 	r := newRig(t)
 	operator := r.admin(t, identity.RoleOperator)
 	sum := strings.Repeat("0a", 32)
+	with := func(more string) string { return strings.TrimSuffix(registration, "}") + "," + more + "}" }
 	for _, c := range []struct {
 		route, body string
 		want        int
@@ -61,7 +98,20 @@ func TestOverruling(t *testing.T) {
 		{"override", `{"upstream":"u","model":"m","reason":"r","act":"quarantine"}`, 400},
 		{"override", `{"upstream":"u","model":"m","reason":"r","Reason":"s"}`, 400},
 		{"override", `{"upstream":"u","model":"m","reason":"` + strings.Repeat("x", record.MaxReason+1) + `"}`, 400},
+		{"begin", beginning, 200},
+		{"begin", strings.Replace(beginning, "0b", "", 1), 400},
+		{"begin", strings.Replace(beginning, "0b", "0B", 1), 400},
+		{"begin", strings.Replace(beginning, `"quick"`, `""`, 1), 400},
+		{"begin", strings.Replace(beginning, `"u"`, `"`+strings.Repeat("x", maxName+1)+`"`, 1), 400},
+		{"begin", strings.Replace(beginning, `:5}`, `:-5}`, 1), 400},
+		{"begin", strings.Replace(beginning, `:5}`, `:5,"act":"release"}`, 1), 400},
 		{"register", registration, 200},
+		{"register", with(`"commitment":"` + sum + `","profile":"quick","asked":3,"money":"priced","nano_usd":4`), 200},
+		{"register", with(`"commitment":"` + sum[2:] + `"`), 400},
+		{"register", with(`"money":"cheap"`), 400},
+		{"register", with(`"money":"unknown","nano_usd":4`), 400},
+		{"register", with(`"money":"priced","nano_usd":-4`), 400},
+		{"register", with(`"asked":-1`), 400},
 		{"register", `{"bundle":"` + sum[2:] + `","upstream":"h","model":"m","label":"l"}`, 400},
 		{"register", `{"bundle":"` + strings.ToUpper(sum) + `","upstream":"h","model":"m","label":"l"}`, 400},
 		{"register", `{"bundle":"` + sum + `","upstream":"h","model":"m"}`, 400},
@@ -79,7 +129,7 @@ func TestOverruling(t *testing.T) {
 		}
 		var v Verdict
 		a.into(t, &v)
-		if !strings.HasPrefix(v.Actor, "adm_") || c.route != "register" && (string(v.Act) != c.route || v.Reason != "r") {
+		if !strings.HasPrefix(v.Actor, "adm_") || (c.route == "override" || c.route == "release") && (string(v.Act) != c.route || v.Reason != "r") {
 			t.Errorf("%s: %+v", c.route, v)
 		}
 	}

@@ -33,16 +33,16 @@ type Config struct {
 	Tolerance  float64
 	Parallel   int // questions at a time; 8 when 0
 	Cap        price.Nano
-	Price      Price    // nil when no price is known
-	ItemKey    [32]byte // secret of the organisation that generated items follow from
-	Beacon     func(commit string) verdict.Beacon
-	Quality    []exam.PublicItem   // published questions, shown without weight; at most MaxQuality
-	Detectable bool                // tell what share of another model's answers the audit would have found
-	Library    []*reference.Opened // of other models, the nearest of which it is told against
-	Camouflage bool                // tell how well the questions can be told from traffic
-	Traffic    *Traffic            // that they are compared with; built-in requests when nil
-	Pace       time.Duration       // mean time between questions, as of a Poisson process; 0 for as fast as may be
-	Progress   func(Progress)      // called now and then, never at once; nil for nobody
+	Price      Price                                                            // nil when no price is known
+	ItemKey    [32]byte                                                         // secret of the organisation that generated items follow from
+	Beacon     func(ctx context.Context, commit string) (verdict.Beacon, error) // drawn after the commitment; an error and nothing is asked
+	Quality    []exam.PublicItem                                                // published questions, shown without weight; at most MaxQuality
+	Detectable bool                                                             // tell what share of another model's answers the audit would have found
+	Library    []*reference.Opened                                              // of other models, the nearest of which it is told against
+	Camouflage bool                                                             // tell how well the questions can be told from traffic
+	Traffic    *Traffic                                                         // that they are compared with; built-in requests when nil
+	Pace       time.Duration                                                    // mean time between questions, as of a Poisson process; 0 for as fast as may be
+	Progress   func(Progress)                                                   // called now and then, never at once; nil for nobody
 	Now        func() time.Time
 }
 
@@ -89,7 +89,8 @@ func (e *UnusableError) Error() string { return e.Text }
 
 // Run audits an endpoint. It returns what was found and the record that the findings
 // can be recomputed from, also when it could not go on: then the error is an
-// *UnusableError or that of ctx, and the report says what was seen until then.
+// *UnusableError or that of ctx, and the report says what was seen until then. Without
+// a beacon nothing is asked and the report is nil.
 func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 	cfg.Parallel = cmp.Or(cfg.Parallel, 8)
 	if cfg.Now == nil {
@@ -116,7 +117,10 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 	item := stat.Seed(cfg.ItemKey, "items", plan.Facts.URL, plan.Facts.Model, plan.Started.Format(time.RFC3339Nano))
 	plan.ItemKey = hex.EncodeToString(item[:])
 	commit := plan.commit()
-	beacon := cfg.Beacon(commit)
+	beacon, err := cfg.Beacon(ctx, commit)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the audit does not begin: %w", err)
+	}
 	return newAudit(&cfg, plan).run(ctx, beacon)
 }
 

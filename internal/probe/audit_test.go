@@ -72,8 +72,10 @@ func enrolled(t *testing.T, variants ...*Endpoint) *reference.Opened {
 func free(llm.Tokens) (price.Nano, bool) { return 0, true }
 
 // testBeacon makes audits of tests repeat.
-func testBeacon(value string) func(string) verdict.Beacon {
-	return func(string) verdict.Beacon { return verdict.Beacon{Value: value, Source: "test"} }
+func testBeacon(value string) func(context.Context, string) (verdict.Beacon, error) {
+	return func(context.Context, string) (verdict.Beacon, error) {
+		return verdict.Beacon{Value: value, Source: "test"}, nil
+	}
 }
 
 func run(t *testing.T, cfg Config) (*verdict.Report, *Record) {
@@ -169,6 +171,12 @@ func checkRecord(t *testing.T, record *Record) {
 		"a lost exchange": func(r *Record) { r.Exchanges = r.Exchanges[:len(r.Exchanges)/2] },
 		"the beacon":      func(r *Record) { r.Beacon.Value = "2" },
 		"the plan":        func(r *Record) { r.Plan.Tolerance = .5 },
+		"the target":      func(r *Record) { r.Report.Target.Name = "another" },
+		"the model":       func(r *Record) { r.Report.Target.Model = "another" },
+		"the profile":     func(r *Record) { r.Report.Profile = "vet" },
+		"the program":     func(r *Record) { r.Report.Program = "another" },
+		"the time":        func(r *Record) { r.Report.Started = r.Report.Started.Add(-time.Hour) },
+		"the reference":   func(r *Record) { r.Report.Reference = &verdict.Reference{ID: "another"} },
 	} {
 		r := open()
 		spoil(r)

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
@@ -60,9 +61,11 @@ func (a auditing) report(t *testing.T) (*verdict.Report, verdict.Result) {
 	}
 	report, record, err := Run(t.Context(), Config{
 		Program: "test", Subject: e, Profile: Profile{"test", map[verdict.ID]int{"D2": 24}}, Reference: a.reference,
-		Price:  func(llm.Tokens) (price.Nano, bool) { return 0, true },
-		Beacon: func(string) verdict.Beacon { return verdict.Beacon{Value: a.beacon, Source: "test"} },
-		Now:    func() time.Time { return a.now },
+		Price: func(llm.Tokens) (price.Nano, bool) { return 0, true },
+		Beacon: func(context.Context, string) (verdict.Beacon, error) {
+			return verdict.Beacon{Value: a.beacon, Source: "test"}, nil
+		},
+		Now: func() time.Time { return a.now },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -47,6 +47,7 @@ const maxAnswer = 8 << 20
 // Endpoint is an endpoint that is asked directly, without a gateway. It is safe for
 // concurrent use.
 type Endpoint struct {
+	name    string // of the configuration; empty for an address
 	model   string
 	timeout time.Duration
 	own     *upstream.Upstream
@@ -73,7 +74,7 @@ func NewEndpoint(cfg EndpointConfig) (*Endpoint, error) {
 	if base.BaseURL == "" {
 		base = upstream.Config{Name: "audited", Kind: cfg.Kind, BaseURL: cfg.URL, CA: cfg.CA, Key: cfg.Key, Class: label.Any, AllowPrivate: true}
 	}
-	e := &Endpoint{model: cfg.Model, timeout: cfg.Timeout, url: base.BaseURL, others: map[Credential]*upstream.Upstream{}}
+	e := &Endpoint{name: string(cfg.Configured.Name), model: cfg.Model, timeout: cfg.Timeout, url: base.BaseURL, others: map[Credential]*upstream.Upstream{}}
 	var err error
 	if e.own, err = upstream.New(base); err != nil {
 		return nil, err
@@ -109,7 +110,7 @@ func (e *Endpoint) CertKey() string {
 // Facts implements Subject.
 func (e *Endpoint) Facts() Facts {
 	return Facts{
-		URL: e.url, Host: e.own.Host(), Kind: string(e.own.Family()), Model: e.model, Class: e.own.Class.String(),
+		Name: e.name, URL: e.url, Host: e.own.Host(), Kind: string(e.own.Family()), Model: e.model, Class: e.own.Class.String(),
 		Official: e.own.Official() && e.own.Kind != upstream.Azure, Keyed: !e.own.Key.Empty(),
 	}
 }

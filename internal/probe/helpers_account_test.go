@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -212,8 +213,10 @@ func run(t testing.TB, subject, trusted probe.Subject, profile probe.Profile, re
 	t.Helper()
 	report, record, err := probe.Run(t.Context(), probe.Config{
 		Program: "test", Subject: subject, Trusted: trusted, Reference: ref, Profile: profile,
-		Price:  func(llm.Tokens) (price.Nano, bool) { return 0, true },
-		Beacon: func(string) verdict.Beacon { return verdict.Beacon{Value: fmt.Sprint(seed), Source: "test"} },
+		Price: func(llm.Tokens) (price.Nano, bool) { return 0, true },
+		Beacon: func(context.Context, string) (verdict.Beacon, error) {
+			return verdict.Beacon{Value: fmt.Sprint(seed), Source: "test"}, nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -117,8 +117,9 @@ func strictly(b []byte, v any) error {
 // ErrOtherEnd says that a record does not lead to the report it holds.
 var ErrOtherEnd = errors.New("the bundle does not lead to the report that it holds")
 
-// Verify does the audit again from the record: every question follows from the plan
-// and the beacon, and every conclusion from the answers. It returns what it came to;
+// Verify does the audit again from the record: the beacon is what its proof gives,
+// where it claims to be a log's, every question follows from the plan and the beacon,
+// and every conclusion from the answers. It returns what it came to;
 // the error wraps ErrOtherEnd when that is not what the report says.
 func (r *Record) Verify(ctx context.Context) (*verdict.Report, error) {
 	if r.Reference != nil {
@@ -132,6 +133,9 @@ func (r *Record) Verify(ctx context.Context) (*verdict.Report, error) {
 	}
 	if r.Plan.commit() != r.Report.Commit {
 		return nil, fmt.Errorf("%w: the plan is not the one that was committed to", ErrOtherEnd)
+	}
+	if wrong := r.drawn(); wrong != "" {
+		return nil, fmt.Errorf("%w: %s", ErrOtherEnd, wrong)
 	}
 	again := &audit{Config: &Config{}, plan: r.Plan, meter: newMeter(nil, 0), recorded: map[place]*exchange{}}
 	for i := range r.Exchanges {
@@ -189,6 +193,11 @@ func differs(a, b *verdict.Report) string {
 	}
 	if a.Seed != b.Seed {
 		return "the seed does not follow from the plan and the beacon"
+	}
+	target := a.Target
+	target.CertKey = "" // was seen while asking
+	if target != b.Target || a.Profile != b.Profile || a.Program != b.Program || !a.Started.Equal(b.Started) || !bytes.Equal(jsonOf(a.Reference), jsonOf(b.Reference)) {
+		return "target, profile, program, time or reference are not those of the plan"
 	}
 	for i := range b.Verdicts {
 		if i >= len(a.Verdicts) || !bytes.Equal(jsonOf(a.Verdicts[i]), jsonOf(b.Verdicts[i])) {

@@ -49,9 +49,11 @@ func auditSubject(t testing.TB, id verdict.ID, budget int, e Subject, seed int) 
 	t.Helper()
 	_, record, err := Run(t.Context(), Config{
 		Program: "test", Subject: placed{e}, Profile: Profile{"test", map[verdict.ID]int{id: budget}}, Parallel: 8,
-		Price:  func(llm.Tokens) (price.Nano, bool) { return 0, false },
-		Now:    func() time.Time { return time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC) },
-		Beacon: func(string) verdict.Beacon { return verdict.Beacon{Value: fmt.Sprint("seed ", seed), Source: "test"} },
+		Price: func(llm.Tokens) (price.Nano, bool) { return 0, false },
+		Now:   func() time.Time { return time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC) },
+		Beacon: func(context.Context, string) (verdict.Beacon, error) {
+			return verdict.Beacon{Value: fmt.Sprint("seed ", seed), Source: "test"}, nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,8 @@ const (
 	ActQuarantine Act = "quarantine" // the model of the upstream is out of routing
 	ActRelease    Act = "release"    // what an earlier verdict did is over: its reason is gone
 	ActOverride   Act = "override"   // it is over although its reason stands: an operator decided so
-	ActAudit      Act = "audit"      // an audit by hand was registered by the hash of its bundle
+	ActBegin      Act = "begin"      // an audit by hand is about to ask its first question, by the plan that it commits to
+	ActAudit      Act = "audit"      // an audit by hand ended, or was registered: the hash of its bundle
 )
 
 // Bounds of a verdict's texts, in bytes.
@@ -25,7 +26,7 @@ const (
 type Verdict struct {
 	TS        int64  `json:"ts"`
 	ID        string `json:"rid"`
-	Upstream  string `json:"up"`     // its name; of a registered audit the host that was asked
+	Upstream  string `json:"up"`     // its name; of an audit of an address its host
 	Target    string `json:"umodel"` // the upstream's name of the model
 	Null      string `json:"null"`   // the hypothesis (verdict.Null)
 	Label     string `json:"label"`  // verdict.Label
@@ -39,6 +40,14 @@ type Verdict struct {
 	Actor     string `json:"actor"`   // "watch", an administrator's id, or "local"
 	Reason    string `json:"reason"`  // an operator's, at most MaxReason bytes
 	Salt      string `json:"salt"`
+
+	// Of an audit by hand, at its beginning and its end.
+	Commitment string `json:"commitment"` // hex SHA-256 of its plan; the leaf shows it
+	Profile    string `json:"profile"`
+	Cap        int64  `json:"cap"`   // the most that it may spend in nano-USD; 0 for no bound
+	Asked      int64  `json:"asked"` // questions
+	Money      string `json:"mstat"` // status of what it spent, as of an exchange
+	Nano       int64  `json:"nano"`  // what it spent in nano-USD
 }
 
 // Append appends the canonical encoding.
@@ -46,13 +55,19 @@ func (v *Verdict) Append(b []byte) []byte {
 	o := begin(b)
 	o.text("act", string(v.Act))
 	o.text("actor", v.Actor)
+	o.integer("asked", v.Asked)
 	o.text("bundle", v.Bundle)
+	o.integer("cap", v.Cap)
+	o.text("commitment", v.Commitment)
 	o.integer("e", v.EMilli)
 	o.text("k", string(KindVerdict))
 	o.text("label", v.Label)
 	o.text("level", v.Level)
+	o.text("mstat", v.Money)
 	o.integer("n", v.N)
+	o.integer("nano", v.Nano)
 	o.text("null", v.Null)
+	o.text("profile", v.Profile)
 	o.text("reason", v.Reason)
 	o.text("ref", v.Reference)
 	o.text("rid", v.ID)

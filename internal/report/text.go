@@ -276,6 +276,9 @@ func (t *paper) evidence(r *verdict.Report) {
 	if r.Bundle.Leaf != nil {
 		t.item("log", 14, "leaf "+count(*r.Bundle.Leaf))
 	}
+	if r.Bundle.Record != "" {
+		t.line(pad("its proof", 14) + "sallyport log proof " + r.Bundle.Record)
+	}
 	t.line(pad("verify", 14) + verifyCommand(r.Bundle)) // whole, to be copied
 }
 

@@ -29,12 +29,18 @@ type Verdict struct {
 	Wording      string
 	Actor        string
 	Reason       string
+	Commitment   string
+	Profile      string
+	Cap          int64 // nano-USD
+	Asked        int64
+	Money        string
+	Nano         int64
 }
 
 var (
 	verdictColumns = []string{
 		"leaf", "rid", "ts", "upstream", "target", "hypothesis", "label", "level", "act", "e_milli", "observations", "reference", "bundle",
-		"wording", "actor", "reason",
+		"wording", "actor", "reason", "commitment", "profile", "cap", "asked", "money", "nano",
 	}
 	insertVerdict = insert{"verdict", verdictColumns, 1, ""}
 	selectVerdict = `SELECT ` + strings.Join(verdictColumns, ", ") + ` FROM verdict`
@@ -46,6 +52,7 @@ func VerdictOf(v *record.Verdict, leaf int64) Verdict {
 		Leaf: leaf, ID: storable(v.ID), TS: v.TS, Upstream: storable(v.Upstream), Target: storable(v.Target), Hypothesis: storable(v.Null),
 		Label: storable(v.Label), Level: storable(v.Level), Act: record.Act(storable(string(v.Act))), EMilli: v.EMilli, Observations: v.N,
 		Reference: storable(v.Reference), Bundle: storable(v.Bundle), Wording: storable(v.Wording), Actor: storable(v.Actor), Reason: storable(v.Reason),
+		Commitment: storable(v.Commitment), Profile: storable(v.Profile), Cap: v.Cap, Asked: v.Asked, Money: storable(v.Money), Nano: v.Nano,
 	}
 }
 
@@ -54,13 +61,13 @@ func (t *Tx) AddVerdicts(ctx context.Context, verdicts []Verdict) error {
 	return t.insertRows(ctx, &insertVerdict, len(verdicts), func(i int, dst []any) []any {
 		v := &verdicts[i]
 		return append(dst, v.Leaf, v.ID, v.TS, v.Upstream, v.Target, v.Hypothesis, v.Label, v.Level, string(v.Act), v.EMilli, v.Observations,
-			v.Reference, v.Bundle, v.Wording, v.Actor, v.Reason)
+			v.Reference, v.Bundle, v.Wording, v.Actor, v.Reason, v.Commitment, v.Profile, v.Cap, v.Asked, v.Money, v.Nano)
 	})
 }
 
 func scanVerdict(rows *sql.Rows) (v Verdict, err error) {
 	err = rows.Scan(&v.Leaf, &v.ID, &v.TS, &v.Upstream, &v.Target, &v.Hypothesis, &v.Label, &v.Level, &v.Act, &v.EMilli, &v.Observations,
-		&v.Reference, &v.Bundle, &v.Wording, &v.Actor, &v.Reason)
+		&v.Reference, &v.Bundle, &v.Wording, &v.Actor, &v.Reason, &v.Commitment, &v.Profile, &v.Cap, &v.Asked, &v.Money, &v.Nano)
 	return v, err
 }
 

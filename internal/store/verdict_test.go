@@ -8,6 +8,7 @@ import (
 
 	"sallyport/internal/record"
 	"sallyport/internal/store"
+	"sallyport/internal/store/storetest"
 )
 
 // TestVerdicts writes verdicts and reads them back in each order.
@@ -28,6 +29,7 @@ func TestVerdicts(t *testing.T) {
 			r := record.Verdict{
 				TS: noon + int64(i), ID: fmt.Sprintf("vrd_%d", i), Upstream: c.upstream, Target: c.target, Null: "honest", Label: "l", Level: "warning", Act: c.act,
 				EMilli: -3, N: 7, Reference: "ref", Bundle: "ab", Wording: "w", Actor: "watch", Reason: "r",
+				Commitment: "cd", Profile: "quick", Cap: 9, Asked: 8, Money: "priced", Nano: 6,
 			}
 			all = append(all, store.VerdictOf(&r, int64(10+i)))
 		}
@@ -75,5 +77,33 @@ func same(t *testing.T, what string, all []store.Verdict, places []int, got []st
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s: -want +got:\n%s", what, diff)
+	}
+}
+
+// TestVerdictsFromBefore: a verdict that was written before audits had a beginning and
+// an end in the log reads as one without.
+func TestVerdictsFromBefore(t *testing.T) {
+	for _, engine := range storetest.Engines {
+		t.Run(engine, func(t *testing.T) {
+			where := storetest.Config(t, engine)
+			db := storetest.OpenConfig(t, where)
+			v := store.VerdictOf(&record.Verdict{TS: noon, ID: "vrd_1", Upstream: "a", Target: "m", Act: record.ActAudit, Bundle: "ab", Actor: "local"}, 10)
+			batch(t, db, func(tx *store.Tx) error { return tx.AddVerdicts(t.Context(), []store.Verdict{v}) })
+			raw := storetest.SQL(t, where)
+			for _, column := range []string{"commitment", "profile", "cap", "asked", "money", "nano"} {
+				if _, err := raw.ExecContext(t.Context(), "ALTER TABLE verdict DROP COLUMN "+column); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := raw.ExecContext(t.Context(), "DELETE FROM goose_db_version WHERE version_id = 6"); err != nil {
+				t.Fatal(err)
+			}
+			again := storetest.OpenConfig(t, where)
+			got, err := again.VerdictsOf(t.Context(), "a", "m", 9)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "from before", []store.Verdict{v}, []int{0}, got)
+		})
 	}
 }

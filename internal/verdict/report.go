@@ -49,6 +49,15 @@ type Beacon struct {
 	Value  string `json:"value"`
 	Source string `json:"source"`
 	Weak   string `json:"weak,omitempty"` // why somebody else might doubt it; empty when nothing is to be said
+
+	Log *LogProof `json:"log,omitempty"` // that the value is a head of an audit log; nil when it is none
+}
+
+// LogProof shows offline that the commitment to a plan is a leaf of an audit log.
+type LogProof struct {
+	Leaf  string `json:"leaf"`
+	Proof string `json:"proof"` // a .tlog-proof file (c2sp.org/tlog-proof): its place, the way to the root, the signed head
+	Key   string `json:"vkey"`  // the verifier key of the log (c2sp.org/signed-note)
 }
 
 // Reference is what answers were compared with.
@@ -231,5 +240,6 @@ type Bundle struct {
 	Path   string `json:"path"`
 	SHA256 string `json:"sha256"`
 	Signer string `json:"signer,omitempty"`
-	Leaf   *int64 `json:"leaf,omitempty"` // of the gateway's log
+	Leaf   *int64 `json:"leaf,omitempty"`   // of the gateway's log
+	Record string `json:"record,omitempty"` // the id by which the log knows it
 }

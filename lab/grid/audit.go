@@ -166,8 +166,10 @@ func (p *pool) words(ctx context.Context, seed [32]byte, endpoint relay, budget 
 		Reference: p.reference(stat.Rand(stat.Seed(seed, "reference"))),
 		Profile:   probe.Profile{Name: "lab", Budgets: map[verdict.ID]int{"D3": budget}},
 		Parallel:  1, Price: free,
-		Beacon: func(string) verdict.Beacon { return verdict.Beacon{Value: fmt.Sprintf("%x", seed), Source: "lab"} },
-		Now:    func() time.Time { return recorded },
+		Beacon: func(context.Context, string) (verdict.Beacon, error) {
+			return verdict.Beacon{Value: fmt.Sprintf("%x", seed), Source: "lab"}, nil
+		},
+		Now: func() time.Time { return recorded },
 	}
 	report, _, err := probe.Run(ctx, cfg)
 	return report, err

@@ -154,7 +154,9 @@ func auditWire(ctx context.Context, r *wireRow, i int, seed [32]byte) (res resul
 	}
 	report, _, err := probe.Run(ctx, probe.Config{
 		Subject: suspect.endpoint, Trusted: trusted.endpoint, Profile: probe.Profile{Name: "lab", Budgets: budgets}, Price: free,
-		Beacon: func(string) verdict.Beacon { return verdict.Beacon{Value: fmt.Sprintf("%x", seed), Source: "lab"} },
+		Beacon: func(context.Context, string) (verdict.Beacon, error) {
+			return verdict.Beacon{Value: fmt.Sprintf("%x", seed), Source: "lab"}, nil
+		},
 	})
 	if err != nil {
 		return result{}, fmt.Errorf("audit %s over HTTP: %w", r.preset, err)

@@ -1,0 +1,10 @@
+-- +goose Up
+
+-- Of audits by hand: what their plan commits to, and what they asked and spent.
+-- cap and nano are nano-USD; money is the status of nano, as in ledger.
+ALTER TABLE verdict ADD COLUMN commitment TEXT NOT NULL DEFAULT '';
+ALTER TABLE verdict ADD COLUMN profile TEXT NOT NULL DEFAULT '';
+ALTER TABLE verdict ADD COLUMN cap BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE verdict ADD COLUMN asked BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE verdict ADD COLUMN money TEXT NOT NULL DEFAULT '';
+ALTER TABLE verdict ADD COLUMN nano BIGINT NOT NULL DEFAULT 0;
