@@ -363,3 +363,31 @@ func TestCardsKeepTheFirst(t *testing.T) {
 		}
 	})
 }
+
+// TestCharged: a budget is charged what is known, and what was held where nothing is; what
+// has no price is counted.
+func TestCharged(t *testing.T) {
+	onBoth(t, func(t *testing.T, db *store.DB) {
+		amount := func(n int64) *price.Nano { return new(price.Nano(n)) }
+		all := []store.Entry{entry(1, noon), entry(2, noon), entry(3, noon), entry(4, noon), entry(5, noon+minute), entry(6, noon)}
+		for i, c := range []struct {
+			key    string
+			amount *price.Nano
+			hold   int64
+		}{{"audit:u", amount(70), 900}, {"audit:u", nil, 30}, {"audit:u", nil, 0}, {"audit:v", amount(5), 5}, {"audit:u", amount(1000), 0}, {"audit:u", amount(0), 40}} {
+			all[i].Key, all[i].Amount, all[i].Hold = c.key, c.amount, c.hold
+		}
+		batch(t, db, func(tx *store.Tx) error { return project(t.Context(), tx, all...) })
+		for _, c := range []struct {
+			key         string
+			from, until int64
+			sum         price.Nano
+			unpriced    int64
+		}{{"audit:u", noon, noon + minute, 100, 1}, {"audit:u", noon, noon + minute + 1, 1100, 1}, {"audit:v", 0, noon + 1, 5, 0}, {"audit:u", noon + 2*minute, noon + 3*minute, 0, 0}} {
+			sum, unpriced, err := db.Charged(t.Context(), c.key, c.from, c.until)
+			if err != nil || sum != c.sum || unpriced != c.unpriced {
+				t.Errorf("%s from %d until %d: %d, %d without a price, %v; want %d and %d", c.key, c.from-noon, c.until-noon, sum, unpriced, err, c.sum, c.unpriced)
+			}
+		}
+	})
+}
