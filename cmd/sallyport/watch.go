@@ -104,12 +104,8 @@ func (w *watching) tables(all []console.Watching) {
 			fmt.Sprint(s.References), controlled(s.Control), cmp.Or(s.Silent, s.Unpaid),
 		})
 		for _, d := range s.Detectors {
-			lost := "-"
-			if d.Month > 0 {
-				lost = fmt.Sprint(d.Lost)
-			}
 			detectors = append(detectors, []string{
-				s.Upstream, s.Model, s.Null, d.ID, fmt.Sprint(d.N), logM(d.LogM), fmt.Sprintf("%.2f", d.LogE), fmt.Sprintf("%d of %d", d.Month, d.Monthly), lost, d.Silent,
+				s.Upstream, s.Model, s.Null, d.ID, fmt.Sprint(d.N), logM(d.LogM), fmt.Sprintf("%.2f", d.LogE), fmt.Sprintf("%d of %d", d.Month, d.Monthly), fmt.Sprint(d.Lost), d.Silent,
 			})
 		}
 		for _, p := range s.Strata {
@@ -122,6 +118,11 @@ func (w *watching) tables(all []console.Watching) {
 	if len(detectors) > 0 {
 		fmt.Fprintln(w.out)
 		w.table([]string{"UPSTREAM", "MODEL", "HYPOTHESIS", "DETECTOR", ">N", ">LOG10 M", ">LOG10 E", ">THIS MONTH", ">LOST", "SILENT BECAUSE"}, detectors)
+	}
+	for _, s := range all {
+		if s.Trial != nil {
+			fmt.Fprintf(w.out, "\n%s, %s: taken out of routing; by evidence it may come back after %d observations of %s without a finding\n", visible(s.Upstream), visible(s.Model), s.Trial.Needed, s.Trial.By)
+		}
 	}
 	if len(parts) > 0 {
 		fmt.Fprintln(w.out)
@@ -141,7 +142,7 @@ func logM(v float64) string {
 func controlled(c *console.Control) string {
 	switch {
 	case c == nil:
-		return "not held against a stored one"
+		return "-" // not held against a stored one
 	case c.Changed:
 		return "changed"
 	}

@@ -144,6 +144,10 @@ watch:
 		t.Errorf("%d exchanges of the audit for %d questions", own, asked)
 	}
 
+	until(t, "it is known what it must show", func() bool {
+		all, _ := i.watching()
+		return all[0].Trial != nil && all[0].Trial.By == "D3" && all[0].Trial.Needed > 100
+	})
 	turn(a)
 	target := gateway.Target{Upstream: "relay", Model: model}
 	cleared := func() bool { _, yes := i.watch.Cleared("relay", model); return yes }

@@ -155,6 +155,9 @@ func (a *App) watching() ([]console.Watching, bool) {
 		if c := s.Control; c != nil {
 			w.Control = &console.Control{N: c.N, LogE: c.LogE, Changed: c.Changed, Left: c.Left, Days: c.Days}
 		}
+		if t := s.Trial; t != nil {
+			w.Trial = &console.Trial{By: string(t.By), Needed: t.Needed}
+		}
 		all = append(all, w)
 	}
 	return all, true

@@ -18,6 +18,7 @@ type Watching struct {
 	Detectors  []Detector `json:"detectors"`
 	Strata     []Part     `json:"strata"`
 	Control    *Control   `json:"control,omitempty"`
+	Trial      *Trial     `json:"trial,omitempty"` // of one that was taken out of routing
 	Wording    string     `json:"wording"`
 }
 
@@ -40,6 +41,13 @@ type Control struct {
 	Changed bool    `json:"changed"`
 	Left    int     `json:"left"` // recorded samples
 	Days    float64 `json:"days"` // that they last
+}
+
+// Trial is what an upstream that was taken out of routing must show to come back by
+// evidence: so many observations of a detector, and nothing found.
+type Trial struct {
+	By     string `json:"by"`
+	Needed int    `json:"needed"`
 }
 
 // Part is a part of the traffic under watch.

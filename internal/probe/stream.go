@@ -195,7 +195,14 @@ type Standing struct {
 	Senses  []Sense       `json:"detectors"`
 	Strata  []StratumE    `json:"strata"` // of D4
 	Control *Control      `json:"control,omitempty"`
+	Trial   *Trying       `json:"trial,omitempty"`             // of a target that was condemned, under H_same
 	Months  float64       `json:"months_between_false_alarms"` // at the level reached, at least
+}
+
+// Trying is what a condemned target must show to come back.
+type Trying struct {
+	By     verdict.ID `json:"by"`
+	Needed int        `json:"needed"` // observations
 }
 
 // Sense is how one detector of a stream stands on a hypothesis.
@@ -280,6 +287,9 @@ func (x *state) standing(n verdict.Null) Standing {
 			at.logM = math.Inf(-1) // what fails too often is not believed
 		}
 		logsM = append(logsM, at.logM)
+		if p := x.probation; p != nil && n == verdict.Same && s.kind == p.by {
+			st.Trial = &Trying{s.id, p.needed}
+		}
 		if t, is := s.learner.(*traffic); is {
 			st.Strata = t.strata(n)
 		}
