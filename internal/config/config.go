@@ -261,7 +261,7 @@ type Watch struct {
 	Share Share `json:"share,omitzero"`
 	// Most comparisons of real requests a month. The levels of alarm are set by it: more comparisons, higher levels. Default 3000.
 	Pairs int `json:"pairs,omitzero" jsonschema:"minimum=1,maximum=1000000"`
-	// One-word questions a month that the watched upstream and the references are asked besides, at random times; 2900 is four an hour. Their texts are built in and look like ordinary work. Default 0: the watched upstream gets real requests only.
+	// One-word questions a month that each process asks the watched upstream and the references besides, at random times; 2900 is four an hour. Their texts are built in and look like ordinary work. Default 0: the watched upstream gets real requests only.
 	Words int `json:"words,omitzero" jsonschema:"minimum=0,maximum=1000000"`
 	// Generated items with known answers a month, asked in the same way; 300 is ten a day. Default 0.
 	Items int `json:"items,omitzero" jsonschema:"minimum=0,maximum=1000000"`

@@ -56,13 +56,15 @@ type Watch struct {
 // watched is one stream with its file.
 type watched struct {
 	*state
-	file  *frameFile
-	path  string
-	level map[verdict.Null]verdict.Level
-	month string        // in which spent counts
-	spent [numKinds]int // observations of the month
-	asks  *questioner   // nil when it asks nothing
-	ends  bool          // the stored reference was said to end
+	file       *frameFile
+	path       string
+	level      map[verdict.Null]verdict.Level
+	month      string        // in which spent counts
+	spent      [numKinds]int // observations of the month
+	asks       *questioner   // nil when it asks nothing
+	ends       bool          // the stored reference was said to end
+	unanswered int           // questions to which a reference gave no answer
+	warned     time.Time     // when that was told last
 }
 
 // OpenWatch opens the streams and goes on from what was observed before.
@@ -216,8 +218,16 @@ func (w *Watch) Answered(upstream, model string, q *Question, at time.Time, susp
 	}
 	if o := q.read(at, x.asks.asked, suspect, trusted); o != nil {
 		w.observe(x, o)
+		return
+	}
+	if x.unanswered++; at.Sub(x.warned) >= warnEvery {
+		w.cfg.Logger.Warn("a reference gave no answer to a question of the watch", "upstream", x.Upstream, "model", x.Model, "times", x.unanswered)
+		x.warned = at
 	}
 }
+
+// warnEvery is how often a reference that does not answer is told of.
+const warnEvery = time.Hour
 
 // Observe takes one observation.
 func (w *Watch) Observe(upstream, model string, o *Observed) {
