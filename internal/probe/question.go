@@ -64,7 +64,7 @@ func (q *questioner) next(x *state) (*Question, error) {
 				continue
 			}
 			open := w.open()
-			if len(open) < minCells {
+			if open == nil {
 				return nil, nil
 			}
 			cell := pick(q.dress, open)

@@ -59,6 +59,9 @@ const leastTold = 50
 
 // silent says why a detector says nothing now; empty when it does.
 func (s *sense) silent() string {
+	if w, is := s.learner.(*words); is && w.open() == nil {
+		return fmt.Sprintf("fewer than %d one-word questions are answered with an entropy of %g to %g bits", minCells, minEntropy, maxEntropy)
+	}
 	if all := s.seen + s.lost; all >= leastTold && float64(s.lost) > s.most*float64(all) {
 		return fmt.Sprintf("%d of %d %s could not be compared; above %.0f %% nothing is concluded", s.lost, all, observations[s.id], 100*s.most)
 	}

@@ -13,7 +13,8 @@ import (
 // is drawn from, so they never run out, and a reference that changes changes both sides.
 
 const (
-	// watchedCells is how many word cells a stream without a stored reference begins with.
+	// watchedCells is how many word cells a stream without a stored reference asks; where
+	// one turns out to be of no use the next one takes its place.
 	watchedCells = 16
 	// watchedTrain is how many answers of the first reference such a cell's alphabet is
 	// made from, before the first bet.
@@ -49,7 +50,7 @@ func watchedWords(s Stream, recorded *baseline) (ids []string, dress string) {
 	ids = cellsIn(WorkDress)
 	r := stat.Rand(stat.Seed([32]byte{}, "watched cells", s.Upstream, s.Model))
 	r.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
-	return ids[:watchedCells], WorkDress
+	return ids, WorkDress
 }
 
 // newWords makes alphabets from a stored reference where there is one.
@@ -132,13 +133,16 @@ func (w *words) learn(c *wordCell, word string) error {
 	return c.begin(w.trusted)
 }
 
-// open are the cells that may be asked.
+// open are the cells that may be asked; none when there are too few.
 func (w *words) open() []int {
 	var open []int
 	for i := range w.cells {
-		if !w.cells[i].retired {
+		if !w.cells[i].retired && (len(open) < watchedCells || w.cells[i].betting != nil) {
 			open = append(open, i)
 		}
+	}
+	if len(open) < minCells {
+		return nil
 	}
 	return open
 }

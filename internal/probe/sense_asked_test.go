@@ -171,6 +171,28 @@ func TestWatchAsks(t *testing.T) {
 	}
 }
 
+// TestWatchFixedAnswers: where a reference answers each question always in the same way,
+// the others are tried, and when none is left the stream says why it says nothing.
+func TestWatchFixedAnswers(t *testing.T) {
+	w, _ := watching(t, t.TempDir(), Monthly{Words: plenty}, nil, "a")
+	at := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	always := &Said{Text: "seven", Finish: llm.FinishStop}
+	all, asked := len(cellsIn(WorkDress)), 0
+	for ; asked < 2*all*watchedTrain; asked++ {
+		q, err := w.Question("relay", "m", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q == nil {
+			break
+		}
+		w.Answered("relay", "m", q, at, always, []*Said{always})
+	}
+	if st := w.Standings()[0]; !strings.Contains(st.Silent, "entropy") || asked < (all-minCells)*watchedTrain {
+		t.Errorf("after %d questions in %d cells: %+v", asked, all, st)
+	}
+}
+
 // TestWatchFailures: a reference's failures are nobody's fault; where the suspect fails
 // too often nothing is concluded.
 func TestWatchFailures(t *testing.T) {
