@@ -130,3 +130,35 @@ func (s *simulated) judge(t *testing.T) string {
 	}
 	return fmt.Sprintf("%d of %d rejected at 5 %% (at most %.4f), mean of E %.3f +- %.3f", s.rejected, simulatedStreams, upper, mean, se)
 }
+
+// TestWatchAsksEndless: 50,000 one-word questions and items to an honest deployment beside
+// two others, 16 months of both, raise no warning under H_honest.
+func TestWatchAsksEndless(t *testing.T) {
+	const observed = 50_000
+	x, err := newState(Stream{Upstream: "relay", Model: "m", References: []string{"a", "b"}, Monthly: Monthly{Words: 2900, Items: 300}, Streams: 1}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, _ := watchedWords(x.Stream, nil)
+	r := stat.Rand(stat.Seed([32]byte{}, "asks endless"))
+	highest := map[verdict.Null]float64{}
+	for range observed {
+		suspect := []answerer{genuine, close2}[r.IntN(2)]
+		o := &Observed{Kind: Item, Solved: []bool{r.Float64() < suspect.skill, r.Float64() < genuine.skill, r.Float64() < close2.skill}}
+		if r.Float64() < 29./32 {
+			c := pick(r, x.senses[0].learner.(*words).open())
+			o = &Observed{Kind: Word, Cell: c, Words: []string{suspect.word(ids[c], r), genuine.word(ids[c], r), close2.word(ids[c], r)}}
+		}
+		if err := x.observe(o); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range x.nulls() {
+			st := x.standing(n)
+			highest[n] = max(highest[n], st.LogM)
+			if n == verdict.Honest && st.Level.AtLeast(verdict.LevelWarning) {
+				t.Fatalf("%+v", st)
+			}
+		}
+	}
+	t.Logf("highest M %v; a notice is at 10^%.2f", highest, x.alarm(verdict.Honest, 1))
+}
