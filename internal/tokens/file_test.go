@@ -1,0 +1,219 @@
+package tokens
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// golden is what the libraries that define the formats make of texts (testdata/make.py).
+func golden(t *testing.T) (g struct {
+	Texts []string
+	IDs   map[string][][]uint32
+},
+) {
+	t.Helper()
+	b, err := os.ReadFile("testdata/golden.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &g); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// TestOpen compares the tokens of each text with those of tokenizers and sentencepiece.
+func TestOpen(t *testing.T) {
+	g := golden(t)
+	if len(g.IDs) < 12 || len(g.Texts) < 40 {
+		t.Fatalf("%d vocabularies, %d texts", len(g.IDs), len(g.Texts))
+	}
+	for name, want := range g.IDs {
+		v, err := Open(filepath.Join("testdata", name))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if !strings.HasPrefix(v.Name, name+"@") || !strings.HasPrefix(v.SHA256, v.Name[len(name)+1:]) {
+			t.Errorf("%s has the name %s and the hash %s", name, v.Name, v.SHA256)
+		}
+		for i, text := range g.Texts {
+			got, err := v.encoder().(*pipeline).encode(text)
+			if err != nil || !slices.Equal(got, want[i]) {
+				t.Errorf("%s: %q is %v, %v, want %v", name, text, got, err, want[i])
+			}
+			if n, err := v.Count(text); err != nil || n != int64(len(want[i])) {
+				t.Errorf("%s: %q has %d tokens, %v, want %d", name, text, n, err, len(want[i]))
+			}
+		}
+	}
+}
+
+// TestTokensOfFiles checks that tokens stand for what they were made of, by the
+// vocabularies that change nothing of a text.
+func TestTokensOfFiles(t *testing.T) {
+	g := golden(t)
+	for _, name := range []string{"gemma.json", "defined.model", "defined.gguf", "llama3.gguf"} {
+		v, err := Open(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, text := range g.Texts {
+			parts, err := v.Split(text)
+			if joined := strings.Join(parts, ""); err != nil || len(parts) != len(g.IDs[name][i]) || joined != strings.ReplaceAll(text, space, " ") && joined != text {
+				t.Errorf("%s splits %q into %q, %v", name, text, parts, err)
+			}
+			for j, id := range g.IDs[name][i] {
+				if one, err := v.Text(uint(id)); err != nil || one != parts[j] {
+					t.Errorf("%s: token %d is %q, %v, want %q", name, id, one, err, parts[j])
+				}
+			}
+		}
+		if text, err := v.Text(1 << 40); err == nil {
+			t.Errorf("%s: an id beyond the vocabulary stands for %q", name, text)
+		}
+	}
+}
+
+// TestOpenRefuses demands an error that says why.
+func TestOpenRefuses(t *testing.T) {
+	model := `{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]`
+	for file, want := range map[string]string{
+		"":             "no tokenizer.json",
+		"\x00\x01\x02": "no tokenizer.json",
+		"  \n":         "no tokenizer.json",
+		"{":            "unexpected end",
+		`{"model":{"type":"Unigram","vocab":[["a",0]]}}`: `"Unigram" is not supported`,
+		`{"model":{"type":"WordPiece","vocab":{"a":0}}}`: `"WordPiece" is not supported`,
+		`{}`:                       `type "" is not supported`,
+		`{"model":{"type":"BPE"}}`: "vocab",
+		`{"model":{"type":"BPE","vocab":{"a":-1}}}`:                                                 "vocab",
+		`{"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":["a b"]}}`:                           `merge 0, of "a" and "b"`,
+		`{"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":["a b c"]}}`:                         "not two tokens",
+		`{"model":{"type":"BPE","vocab":{"a":0},"end_of_word_suffix":"</w>"}}`:                      "end of words",
+		`{"model":{"type":"BPE","vocab":{"a":0},"unk_token":"<unk>"}}`:                              `"<unk>"`,
+		model + `},"normalizer":{"type":"Strip"}}`:                                                  `"Strip" is not supported`,
+		model + `},"pre_tokenizer":{"type":"BertPreTokenizer"}}`:                                    `"BertPreTokenizer" is not supported`,
+		model + `},"pre_tokenizer":{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated"}}`: "the pattern",
+		model + `},"added_tokens":[{"id":3,"content":"x","single_word":true}]}`:                     "whole word",
+		model + `},"added_tokens":[{"id":3,"content":"` + strings.Repeat("x", maxToken+1) + `"}]}`:  "more than 512 bytes",
+		"GGUF":                                  "EOF",
+		"GGUF\x03\x00\x00\x00":                  "EOF",
+		"GGUF\x09" + strings.Repeat("\x00", 19): "damaged",
+		"GGUF\x03" + strings.Repeat("\x00", 19): `model "" is not supported`,
+	} {
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		v, err := Open(path)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%q: %v, %v, want %q", file, v, err, want)
+		}
+	}
+	if _, err := Open(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that does not exist: %v", err)
+	}
+}
+
+// endless is a file that never ends.
+type endless struct{ head []byte }
+
+func (e *endless) Read(b []byte) (int, error) {
+	n := copy(b, e.head)
+	e.head = e.head[n:]
+	for i := n; i < len(b); i++ {
+		b[i] = ' '
+	}
+	return len(b), nil
+}
+
+// TestOpenIsBounded reads files that promise more than there may be.
+func TestOpenIsBounded(t *testing.T) {
+	if _, _, err := read(&endless{}); err == nil || !strings.Contains(err.Error(), "64 MiB") {
+		t.Errorf("a file without an end: %v", err)
+	}
+	key := func(kind, element byte, count string) []byte {
+		head := []byte("GGUF\x03\x00\x00\x00" + strings.Repeat("\x00", 8) + "\x01" + strings.Repeat("\x00", 7))
+		head = append(head, 4, 0, 0, 0, 0, 0, 0, 0, 'n', 'a', 'm', 'e', kind, 0, 0, 0)
+		if kind == 9 {
+			head = append(head, element, 0, 0, 0)
+		}
+		return append(head, count...)
+	}
+	huge := strings.Repeat("\xff", 8)
+	for _, head := range [][]byte{key(8, 0, huge), key(9, 8, huge), key(9, 0, huge), key(9, 9, huge), key(9, 10, huge), key(77, 0, ""), key(9, 10, "\x00\x00\x00\x03\x00\x00\x00\x00")} {
+		if _, _, err := read(&endless{head}); err == nil {
+			t.Errorf("%q is a vocabulary", head)
+		}
+	}
+}
+
+// TestPatternsEnd gives a pattern that goes back for ever a text to do it with.
+func TestPatternsEnd(t *testing.T) {
+	c, err := splitBy(`(a+)+b`, isolated, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if _, err := c([]string{strings.Repeat("a", 100)}, true); err == nil || time.Since(start) > 30*matchTime {
+		t.Errorf("%v after %v", err, time.Since(start))
+	}
+}
+
+// TestTimeIsLinear encodes texts of one long word, whose every character may merge.
+func TestTimeIsLinear(t *testing.T) {
+	for _, name := range []string{"qwen.json", "gemma.json", "llama2.model"} {
+		v, err := Open(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		took := func(n int) time.Duration {
+			text := strings.Repeat("aword-", n/6)
+			best := time.Hour
+			for range 3 {
+				start := time.Now()
+				if _, err := v.Count(text); err != nil {
+					t.Fatal(err)
+				}
+				best = min(best, time.Since(start))
+			}
+			return best
+		}
+		if small, large := took(1<<15), took(1<<19); large > 16*8*small {
+			t.Errorf("%s: %v for 32 KiB and %v for 512 KiB", name, small, large)
+		}
+	}
+}
+
+// FuzzRead looks for files that end in a panic, when they are read or used.
+func FuzzRead(f *testing.F) {
+	for _, name := range []string{"qwen.json", "metaspace.json", "llama2.json", "cuts.json", "defined.model", "llama3.gguf", "defined.gguf"} {
+		b, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, "Hello  12 \n\n ▁é \xff👍🏽")
+	}
+	f.Fuzz(func(t *testing.T, file []byte, text string) {
+		p, _, err := read(bytes.NewReader(file))
+		if err != nil {
+			return
+		}
+		n, err := p.Count(text)
+		if err != nil {
+			return
+		}
+		if ids, parts, err := p.Encode(text); err != nil || len(ids) != n || len(parts) != n {
+			t.Fatalf("%d tokens are %v, %q, %v", n, ids, parts, err)
+		}
+	})
+}
