@@ -85,7 +85,8 @@ func tellVerdict(cmd *cobra.Command, v console.Verdict) {
 }
 
 func auditRegister(f *flags) *cobra.Command {
-	return &cobra.Command{
+	var tokenizer string
+	c := &cobra.Command{
 		Use: "register BUNDLE", Short: "Verify an audit's bundle and put its hash into the audit log", Args: cobra.ExactArgs(1),
 		Long: `Does the audit again from its record, as verify does, and makes the hash of the bundle a leaf of
 the audit log: from then on it can be proven that the bundle was there at that time, unchanged.
@@ -95,8 +96,8 @@ It changes nothing about routing.`,
 			if err != nil {
 				return err
 			}
-			if _, err := record.Verify(cmd.Context()); err != nil {
-				return broken(err)
+			if err := again(cmd, record, tokenizer); err != nil {
+				return err
 			}
 			v, err := ask[console.Verdict](cmd.Context(), f, "POST", "/verdicts/register", registration(record.Report, sealed.SHA256))
 			if err != nil {
@@ -105,6 +106,8 @@ It changes nothing about routing.`,
 			return f.output(cmd).value(v, func() { tellVerdict(cmd, v) })
 		},
 	}
+	c.Flags().StringVar(&tokenizer, "tokenizer", "", tokenizerUsage)
+	return c
 }
 
 // registration tells of an audit what belongs to its headline: of the hypotheses that

@@ -13,6 +13,7 @@ import (
 
 	"sallyport/internal/evidence"
 	"sallyport/internal/reference"
+	"sallyport/internal/tokens"
 	"sallyport/internal/verdict"
 )
 
@@ -27,6 +28,7 @@ type Record struct {
 	Exchanges []exchange
 	Report    *verdict.Report
 	Reference *reference.Opened
+	Tokenizer *tokens.Vocabulary // that the plan names; a bundle does not hold it
 }
 
 // exchange is one question and its answer.
@@ -119,7 +121,8 @@ var ErrOtherEnd = errors.New("the bundle does not lead to the report that it hol
 
 // Verify does the audit again from the record: every question follows from the plan
 // and the beacon, and every conclusion from the answers. It returns what it came to;
-// the error wraps ErrOtherEnd when that is not what the report says.
+// the error wraps ErrOtherEnd when that is not what the report says, and is a
+// *TokenizerError when the vocabulary of the plan is not at hand.
 func (r *Record) Verify(ctx context.Context) (*verdict.Report, error) {
 	if r.Reference != nil {
 		r.Plan.Reference = newBaseline(r.Reference)
@@ -132,6 +135,9 @@ func (r *Record) Verify(ctx context.Context) (*verdict.Report, error) {
 	}
 	if r.Plan.commit() != r.Report.Commit {
 		return nil, fmt.Errorf("%w: the plan is not the one that was committed to", ErrOtherEnd)
+	}
+	if err := r.Plan.take(r.Tokenizer); err != nil {
+		return nil, err
 	}
 	again := &audit{Config: &Config{}, plan: r.Plan, meter: newMeter(nil, 0), recorded: map[place]*exchange{}}
 	for i := range r.Exchanges {
