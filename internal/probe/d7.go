@@ -45,10 +45,22 @@ const assumedExcess = .02
 // excessConfidence is that of the bound that a reference gives.
 const excessConfidence = .999
 
-// honestExcess is the largest honest mean excess, and how it is known. Excesses of
-// references are those over a published vocabulary.
+// countsAlike reports whether the reference's excesses are those over the vocabulary that
+// is counted by here: the same file, or no file on either side.
+func (p *Plan) countsAlike() bool {
+	own, theirs := "", ""
+	if p.Tokenizer != nil {
+		own = p.Tokenizer.SHA256
+	}
+	if a := p.Reference.Accounting; a != nil {
+		theirs = a.SHA256
+	}
+	return own == theirs
+}
+
+// honestExcess is the largest honest mean excess, and how it is known.
 func (p *Plan) honestExcess() (h float64, how string) {
-	if p.Tokenizer != nil || p.Reference == nil || p.Reference.comparable(p) != "" || len(p.Reference.Excess) < 2 {
+	if p.Reference == nil || p.Reference.comparable(p) != "" || len(p.Reference.Excess) < 2 || !p.countsAlike() {
 		return assumedExcess, "assumed"
 	}
 	values := p.Reference.Excess
@@ -93,7 +105,7 @@ func runBilling(ctx context.Context, t *Trial) {
 			return
 		}
 	} else {
-		t.Fact("visible tokens", "not countable: the vocabulary of the model is not known here")
+		t.Fact("visible tokens", "not countable: %s", t.unknownVocabulary())
 	}
 	if t.Live {
 		if b.hidden, err = stat.NewMixture(stat.Symmetric()); err != nil {

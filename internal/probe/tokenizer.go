@@ -63,6 +63,14 @@ func (t *Trial) tellVocabulary() {
 	}
 }
 
+// unknownVocabulary says why answers cannot be counted.
+func (p *Plan) unknownVocabulary() string {
+	if a := p.accounting(); a != nil && a.SHA256 != "" {
+		return "the reference counts by " + a.Vocabulary + ", whose file was not named"
+	}
+	return "the vocabulary of the model is not known here"
+}
+
 // known is the vocabulary of the model: the one that the operator named, else the
 // published one; nil when there is neither.
 func (p *Plan) known() *tokens.Vocabulary {

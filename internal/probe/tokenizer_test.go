@@ -11,6 +11,7 @@ import (
 	"sallyport/internal/llm"
 	"sallyport/internal/price"
 	"sallyport/internal/probe"
+	"sallyport/internal/reference"
 	"sallyport/internal/tokens"
 	"sallyport/internal/verdict"
 )
@@ -125,5 +126,43 @@ func TestTokenizerIsNeeded(t *testing.T) {
 	}
 	if _, err := opened.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "counts by no file") {
 		t.Errorf("a file that is not counted by: %v", err)
+	}
+}
+
+// TestTokenizerOfReference records what an endpoint counts over a vocabulary that is
+// named; only audits that count by the same file take its honest excess over.
+func TestTokenizerOfReference(t *testing.T) {
+	qwen, gemma := vocabularyIn(t, qwenFile), vocabularyIn(t, gemmaFile)
+	enrolled := func(v *tokens.Vocabulary) *reference.Opened {
+		return recordBy(t, &counter{answer: words, file: qwen}, v)
+	}
+	ref := enrolled(qwen)
+	if a := ref.Accounting; a == nil || a.Vocabulary != qwen.Name || a.SHA256 != qwen.SHA256 || len(ref.Excess) != 40 || len(ref.Notes) != 0 {
+		t.Fatalf("recorded %+v, %d excesses, notes %v", a, len(ref.Excess), ref.Notes)
+	}
+	if other := enrolled(gemma); other.Accounting.SHA256 != "" || len(other.Excess) != 0 || !strings.Contains(fmt.Sprint(other.Notes), "does not count by "+gemma.Name) {
+		t.Errorf("by another vocabulary: %+v, %d excesses, notes %v", other.Accounting, len(other.Excess), other.Notes)
+	}
+	for name, test := range map[string]struct {
+		by   *tokens.Vocabulary
+		want string
+	}{
+		"the same": {qwen, "which its 40 answers bound by"},
+		"another":  {gemma, "0.020 (assumed)"},
+		"none":     {nil, "the reference counts by " + qwen.Name + ", whose file was not named"},
+	} {
+		report, _, err := probe.Run(t.Context(), probe.Config{
+			Program: "test", Subject: (&counter{answer: prose, file: qwen}).serveAs(t, "my-model"), Tokenizer: test.by, Reference: ref, Profile: only("D7", 20),
+			Price:  func(llm.Tokens) (price.Nano, bool) { return 0, true },
+			Beacon: func(string) verdict.Beacon { return verdict.Beacon{Value: "1", Source: "test"} },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range report.Detectors {
+			if r.ID == "D7" && !strings.Contains(fmt.Sprint(r.Facts), test.want) {
+				t.Errorf("%s: %+v, want %q", name, r.Facts, test.want)
+			}
+		}
 	}
 }

@@ -208,8 +208,8 @@ var ggufCuts = map[string][]string{
 	"gpt-4o": {gpt4o}, "llama4": {gpt4o},
 }
 
-// wholeWords are the cuts whose words are looked up before they are merged.
-var wholeWords = map[string]bool{"llama3": true, "llama-v3": true, "llama-bpe": true, "falcon3": true, "llama4": true}
+// wholeWords are those of the cuts whose words are looked up before they are merged.
+var wholeWords = map[string]bool{"llama3": true, "llama-v3": true, "llama-bpe": true, "falcon3": true}
 
 // byteLevel is a vocabulary of bytes.
 func (v *ggufVocabulary) byteLevel() (*pipeline, error) {
