@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -37,7 +38,10 @@ const (
 	maxText = 1 << 20
 )
 
-var errGGUF = errors.New("the GGUF file is damaged, or has more than is supported")
+var (
+	errGGUF   = errors.New("the GGUF file is damaged, or has more than is supported")
+	errBeyond = errors.New("a value is not what it should be")
+)
 
 func (g *gguf) read(v any) {
 	if g.err == nil {
@@ -49,7 +53,8 @@ func (g *gguf) number() (n uint64) { g.read(&n); return n }
 func (g *gguf) short() (n uint32)  { g.read(&n); return n }
 func (g *gguf) kind() (t ggufType) { g.read(&t); return t }
 func (g *gguf) boolean() (b bool)  { g.read(&b); return b }
-func (g *gguf) fail()              { g.err = errors.Join(g.err, errGGUF) }
+func (g *gguf) fail()              { g.err = cmp.Or(g.err, errBeyond) }
+
 func (g *gguf) text() string {
 	n := g.number()
 	if n > maxText {
@@ -119,7 +124,7 @@ func readGGUF(in io.Reader) (*pipeline, error) {
 	}
 	switch {
 	case g.err != nil:
-		return nil, g.err
+		return nil, fmt.Errorf("%w: %w", errGGUF, g.err)
 	case len(v.kinds) != len(v.tokens) && v.kinds != nil:
 		return nil, errGGUF
 	}
