@@ -27,7 +27,7 @@
 //	auth       keys, administrators, sessions: credential to Principal, from a snapshot
 //	ledger     holds and settlements, usage claimed and counted
 //	auditlog   Merkle log of every record: leaves, checkpoints, verification
-//	tokens     counts by the vocabularies that vendors have published
+//	tokens     counts by vocabularies: published ones, and those in files of models
 //	evidence   sealed files: a payload under its hash and a signature
 //	reference  recorded samples of trusted deployments, drawn once each
 //	report     an audit's report as a page and as text

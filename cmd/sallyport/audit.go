@@ -23,6 +23,7 @@ import (
 	"sallyport/internal/probe"
 	"sallyport/internal/reference"
 	"sallyport/internal/report"
+	vocabulary "sallyport/internal/tokens"
 	"sallyport/internal/verdict"
 )
 
@@ -40,6 +41,7 @@ type auditFlags struct {
 	html      string
 	bundle    string
 	traffic   string
+	tokenizer string
 	pace      time.Duration
 	resume    string
 	register  bool
@@ -83,6 +85,7 @@ Audit only endpoints that you are entitled to test.`,
 	p.StringVar(&a.html, "html", "", "write the report as a page to this file")
 	p.StringVar(&a.bundle, "bundle", "", "write the sealed record to this file (default audit-TIME.bundle)")
 	p.StringVar(&a.traffic, "traffic", "", "file of chat requests of yours, one a line, against which it is measured how well the questions can be told from traffic; nothing of it is kept")
+	p.StringVar(&a.tokenizer, "tokenizer", "", tokenizerUsage)
 	p.StringVar(&a.resume, "resume", "", "bundle of an audit of at most a day ago that was interrupted or reached its cap, to go on with")
 	p.DurationVar(&a.pace, "pace", 0, "mean time between questions, at random as independent clients come; default as fast as may be")
 	p.BoolVar(&a.register, "register", false, "record the audit in the audit log of the data folder before the first question and at the end, as is always done where an upstream of the configuration is asked")
@@ -235,6 +238,9 @@ func (a *auditFlags) material(cfg *probe.Config, kind string, shelf *reference.S
 	if cfg.Traffic, err = readTraffic(a.traffic); err != nil {
 		return err
 	}
+	if cfg.Tokenizer, err = readTokenizer(a.tokenizer); err != nil {
+		return err
+	}
 	cfg.Quality, err = a.published()
 	return err
 }
@@ -344,6 +350,22 @@ func readTraffic(path string) (*probe.Traffic, error) {
 		return nil, &exitError{exitUsage, "--traffic: " + err.Error()}
 	}
 	return t, nil
+}
+
+// tokenizerUsage is the flag that names a vocabulary, here and where audits are done
+// again.
+const tokenizerUsage = "file of the model's vocabulary (tokenizer.json, tokenizer.model or GGUF), by which tokens are counted; its SHA-256 is in the plan"
+
+// readTokenizer reads the vocabulary in a file; nil when no file is named.
+func readTokenizer(path string) (*vocabulary.Vocabulary, error) {
+	if path == "" {
+		return nil, nil
+	}
+	v, err := vocabulary.Open(path)
+	if err != nil {
+		return nil, &exitError{exitUsage, "--tokenizer: " + err.Error()}
+	}
+	return v, nil
 }
 
 // auditExit is the exit code of an audit.

@@ -50,7 +50,7 @@ type proof struct {
 }
 
 func auditVerify(f *flags) *cobra.Command {
-	var signer string
+	var signer, tokenizer string
 	c := &cobra.Command{
 		Use: "verify BUNDLE", Short: "Do an audit again from its record, offline, and compare the conclusions", Args: cobra.ExactArgs(1),
 		Long: `Does an audit again from its record, offline, and compares the conclusions. The bundles that a
@@ -64,15 +64,16 @@ the same way.`,
 			if evidence.KindOf(file) == probe.WatchKind {
 				return f.verifyWatch(cmd, args[0], file, signer)
 			}
-			return f.verifyAudit(cmd, args[0], signer)
+			return f.verifyAudit(cmd, args[0], signer, tokenizer)
 		},
 	}
 	c.Flags().StringVar(&signer, "signer", "", "key that must have signed it")
+	c.Flags().StringVar(&tokenizer, "tokenizer", "", tokenizerUsage)
 	return c
 }
 
 // verifyAudit does an audit again.
-func (f *flags) verifyAudit(cmd *cobra.Command, path, signer string) error {
+func (f *flags) verifyAudit(cmd *cobra.Command, path, signer, tokenizer string) error {
 	record, sealed, err := openBundle(path)
 	if err != nil {
 		return err
@@ -80,8 +81,8 @@ func (f *flags) verifyAudit(cmd *cobra.Command, path, signer string) error {
 	if err := signedBy(sealed, signer); err != nil {
 		return err
 	}
-	if _, err := record.Verify(cmd.Context()); err != nil {
-		return broken(err)
+	if err := again(cmd, record, tokenizer); err != nil {
+		return err
 	}
 	v := proof{path, sealed.SHA256, sealed.Signer, len(record.Exchanges), record.Report.Headline, "drawn by whoever ran the audit", "", true}
 	weak := ownDraw
@@ -98,6 +99,17 @@ func (f *flags) verifyAudit(cmd *cobra.Command, path, signer string) error {
 		fmt.Fprintln(w, "The file is whole; every question follows from the plan and the beacon, and every conclusion from the answers.")
 		fmt.Fprintln(w, "What this cannot show:", visible(weak)+".")
 	})
+}
+
+// again does an audit again from its record, by the vocabulary that was named.
+func again(cmd *cobra.Command, record *probe.Record, tokenizer string) (err error) {
+	if record.Tokenizer, err = readTokenizer(tokenizer); err != nil {
+		return err
+	}
+	if _, err := record.Verify(cmd.Context()); err != nil {
+		return broken(err)
+	}
+	return nil
 }
 
 // watchProof is what the verification of a watch's bundle tells.

@@ -91,7 +91,8 @@ func leafOf(b *verdict.Bundle) string {
 }
 
 func auditRegister(f *flags) *cobra.Command {
-	return &cobra.Command{
+	var tokenizer string
+	c := &cobra.Command{
 		Use: "register BUNDLE", Short: "Verify an audit's bundle and put its hash into the audit log", Args: cobra.ExactArgs(1),
 		Long: `Does the audit again from its record, as verify does, and makes the hash of the bundle a leaf of
 the audit log: from then on it can be proven that the bundle was there at that time, unchanged.
@@ -102,8 +103,8 @@ It changes nothing about routing. Audits of upstreams of the configuration, and 
 			if err != nil {
 				return err
 			}
-			if _, err := record.Verify(cmd.Context()); err != nil {
-				return broken(err)
+			if err := again(cmd, record, tokenizer); err != nil {
+				return err
 			}
 			v, err := ask[console.Verdict](cmd.Context(), f, "POST", "/verdicts/register", registration(record.Report, sealed.SHA256))
 			if err != nil {
@@ -112,6 +113,8 @@ It changes nothing about routing. Audits of upstreams of the configuration, and 
 			return f.output(cmd).value(v, func() { tellVerdict(cmd, v) })
 		},
 	}
+	c.Flags().StringVar(&tokenizer, "tokenizer", "", tokenizerUsage)
+	return c
 }
 
 // registration tells of an audit what belongs to its headline: of the hypotheses that

@@ -53,6 +53,7 @@ type recordFlags struct {
 	public   bool
 	dress    string
 	tongues  []string
+	tokens   string
 }
 
 func referenceRecord(f *flags) *cobra.Command {
@@ -90,6 +91,7 @@ endpoint differs by more.`,
 	p.BoolVar(&r.past, "past", false, "record also what shows later that this very endpoint has changed")
 	p.StringVar(&r.dress, "dress", probe.PlainDress, "how questions look, here and in the audits: plain, or as ordinary work, for relays that know probes")
 	p.StringSliceVar(&r.tongues, "languages", nil, "languages of the word questions, of en, ru, zh and ar (default: all; dressed, en)")
+	p.StringVar(&r.tokens, "tokenizer", "", "file of the model's vocabulary (tokenizer.json, tokenizer.model or GGUF); the reference keeps its SHA-256, and says whether the endpoint counts by it")
 	p.BoolVar(&r.public, "public", false, "the reference will be published, so it weighs nothing in verdicts")
 	return c
 }
@@ -156,6 +158,9 @@ func (r *recordFlags) enrolment(cmd *cobra.Command, f *flags) (*probe.Enrolment,
 		}
 	}
 	e := &probe.Enrolment{Program: version(), Name: r.name, Model: r.claims, Lifetime: r.lifetime, Train: r.train, Bank: r.bank, Items: r.items, Tools: r.tools, Texts: r.texts, Numbers: r.numbers, Past: r.past, Dress: r.dress, Languages: r.tongues, Parallel: r.parallel, Progress: recordProgress(cmd)}
+	if e.Tokenizer, err = readTokenizer(r.tokens); err != nil {
+		return nil, nil, err
+	}
 	if _, err := rand.Read(e.Seed[:]); err != nil {
 		return nil, nil, fmt.Errorf("draw a seed: %w", err)
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +23,7 @@ import (
 	"sallyport/internal/price"
 	"sallyport/internal/secret"
 	"sallyport/internal/store"
+	"sallyport/internal/tokens"
 	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
 )
@@ -64,6 +67,9 @@ func build(ctx context.Context, cfg *config.Config, found map[identity.Upstream]
 		return nil, err
 	}
 	p.snapshot = snapshot(cfg, p.upstreams)
+	if p.snapshot.Count.Vocabularies, err = vocabularies(cfg.Count.Vocabularies); err != nil {
+		return nil, err
+	}
 	p.longest = time.Duration(cfg.Timeouts.Total)
 	for _, set := range p.settings {
 		p.longest = max(p.longest, set.Total)
@@ -171,11 +177,31 @@ func insideOnly(ctx context.Context, c config.Upstream) error {
 	return nil
 }
 
+// vocabularies reads the files of vocabularies, by patterns of models. Several patterns
+// may name one file.
+func vocabularies(files map[string]string) (map[string]*tokens.Vocabulary, error) {
+	read, by := map[string]*tokens.Vocabulary{}, map[string]*tokens.Vocabulary{}
+	var errs []error
+	for _, pattern := range slices.Sorted(maps.Keys(files)) {
+		file := files[pattern]
+		if read[file] == nil {
+			v, err := tokens.Open(file)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("count.vocabularies[%q]: %w", pattern, err))
+				continue
+			}
+			read[file] = v
+		}
+		by[pattern] = read[file]
+	}
+	return by, errors.Join(errs...)
+}
+
 func snapshot(cfg *config.Config, ups map[identity.Upstream]*upstream.Upstream) *gateway.Snapshot {
 	s := &gateway.Snapshot{
 		Hash: cfg.Hash(), Upstreams: ups, Label: cfg.DefaultLabel,
 		DropMeaning: cfg.Translation.Meaning == config.Drop, RejectTuning: cfg.Translation.Tuning == config.Reject,
-		Count:  gateway.Count{Share: cfg.Count.Share.Float(), CPU: cfg.Count.CPU.Float()},
+		Count:  gateway.Count{Share: cfg.Count.Share.Float(), CPU: cfg.Count.CPU.Float(), Vendor: cfg.Count.Vendor},
 		Models: map[identity.Model][]gateway.Target{}, Labels: map[identity.ProjectID]label.Label{},
 		Limits: gateway.Limits{
 			Body: int64(cfg.Limits.Body), Depth: cfg.Limits.Depth, Answer: int64(cfg.Limits.Answer), Event: int(cfg.Limits.Event),

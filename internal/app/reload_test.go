@@ -99,6 +99,29 @@ func TestReload(t *testing.T) {
 	i.verified(t)
 }
 
+// TestReloadVocabularies: a vocabulary is read with the configuration, and one that
+// cannot be read changes nothing and is named.
+func TestReloadVocabularies(t *testing.T) {
+	t.Parallel()
+	up := provider(t, upstreamtest.Config{})
+	file := configure(t, up.BaseURL(), "count: {vocabularies: {'qwen*': ../tokens/testdata/qwen.json, 'other/*': ../tokens/testdata/qwen.json}}\n")
+	i := start(t, options(t.TempDir(), file))
+	read := i.gateway.Snapshot().Count.Vocabularies
+	if v := read["qwen*"]; len(read) != 2 || v == nil || v != read["other/*"] || !strings.HasPrefix(v.Name, "qwen.json@") {
+		t.Fatalf("%v", read)
+	}
+	empty := write(t, filepath.Join(t.TempDir(), "tokenizer.json"), "{}")
+	for path, why := range map[string]string{"nowhere/tokenizer.json": "no such file", empty: "not supported"} {
+		write(t, file, configText(up.BaseURL(), "count: {vocabularies: {'qwen*': "+path+"}}\n"))
+		if err := i.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), `count.vocabularies["qwen*"]`) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v", path, err)
+		}
+		if v := i.gateway.Snapshot().Count.Vocabularies["qwen*"]; v != read["qwen*"] {
+			t.Errorf("%s: the vocabulary in force is %v", path, v)
+		}
+	}
+}
+
 // TestReloadOnChange: a file that is written or replaced is read by itself.
 func TestReloadOnChange(t *testing.T) {
 	t.Parallel()

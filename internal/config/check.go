@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -93,6 +94,11 @@ func (k *checker) bounds() {
 	}
 	if k.Count.CPU.Float() == 0 {
 		k.add("count.cpu", "nothing can be counted in no time", "write more than 0, or count.share: 0 to count nothing")
+	}
+	for _, pattern := range slices.Sorted(maps.Keys(k.Count.Vocabularies)) {
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+			k.add(join("count.vocabularies", pattern), "is no pattern of model names", "write the name of a model, with * for any text")
+		}
 	}
 	if k.Limits.Header < 4*KiB || k.Limits.Header > MiB {
 		k.add("limits.header", k.Limits.Header.String()+" is out of range", "write 4KiB to 1MiB")

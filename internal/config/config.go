@@ -243,6 +243,10 @@ type Count struct {
 	Share Share `json:"share,omitzero"`
 	// Share of one processor core that counting may take, above 0 and at most 1; what does not fit is not counted. Default 0.05.
 	CPU Share `json:"cpu,omitzero"`
+	// Files with the vocabularies of models, by the models' names at their upstreams: a tokenizer.json, a sentencepiece tokenizer.model or a GGUF file. In a name * stands for any text without a slash; one without a slash is compared with what follows the model's last slash. The longest that fits counts, before any published vocabulary. None by default.
+	Vocabularies map[string]string `json:"vocabularies,omitzero"`
+	// Send what Claude and Gemini answered through api.anthropic.com and generativelanguage.googleapis.com back to the same host, which counts it without charge. Nothing goes to a host that did not write it. Default false.
+	Vendor bool `json:"vendor,omitzero"`
 }
 
 // Watch compares what an upstream answers with what trusted ones answer to the same.

@@ -51,13 +51,12 @@ func (x *Exchange) estimate() error {
 // maxTally bounds the body whose text is counted by a vocabulary, which takes time.
 const maxTally = 1 << 20
 
-// tally counts the tokens of a request by the published vocabulary of its model, if
-// there is one, else by a rule of thumb. how says by which.
+// tally counts the tokens of a request by the vocabulary of its model, if one is known, else by a rule of thumb. how says by which.
 func (x *Exchange) tally(r *llm.Request) (n int64, how string) {
 	how = "tokens; one for every 4 bytes of text"
 	var v *tokens.Vocabulary
 	if targets := x.snapshot.Targets(identity.Model(x.call.Model)); len(targets) > 0 && x.body.size <= maxTally {
-		v = tokens.Of(targets[0].Model)
+		v = x.snapshot.Count.vocabulary(targets[0].Model)
 	}
 	if v == nil {
 		literal := func(lit []byte) int64 { return llm.RuleOfThumb(lit[1 : len(lit)-1]) }

@@ -10,7 +10,6 @@ import (
 
 	"sallyport/internal/label"
 	"sallyport/internal/llm"
-	"sallyport/internal/tokens"
 	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
 )
@@ -93,7 +92,7 @@ func (g *Gateway) countOne(ctx context.Context, job *counting) {
 	if r.Why == "" {
 		var texts []string
 		if texts, r.Why = job.visible(); r.Why == "" {
-			r.Vocabulary, r.Tokens, r.Why = job.tokens(ctx, texts)
+			r.Vocabulary, r.Tokens, r.Why = job.tokens(ctx, &g.Snapshot().Count, texts)
 		}
 	}
 	if r.Why == whyTokenizer {
@@ -124,11 +123,12 @@ type tokenizer struct {
 
 // tokenizers lists where a model's vocabulary comes from, in the order of preference. One that
 // does not know the model returns nil.
-var tokenizers = []func(u *upstream.Upstream, model string) *tokenizer{published, served}
+var tokenizers = []func(c *Count, u *upstream.Upstream, model string) *tokenizer{known, served, vendors}
 
-// published are the vocabularies that vendors have published.
-func published(_ *upstream.Upstream, model string) *tokenizer {
-	v := tokens.Of(model)
+// known are the vocabularies that the operator named, and those that vendors have
+// published.
+func known(c *Count, _ *upstream.Upstream, model string) *tokenizer {
+	v := c.vocabulary(model)
 	if v == nil {
 		return nil
 	}
@@ -136,19 +136,27 @@ func published(_ *upstream.Upstream, model string) *tokenizer {
 }
 
 // served is the vocabulary of a local server, asked of it: it wrote the text itself.
-func served(u *upstream.Upstream, model string) *tokenizer {
+func served(_ *Count, u *upstream.Upstream, model string) *tokenizer {
 	if u.Family() != upstream.OpenAI || u.ClassOf(model) != label.OnSite {
 		return nil
 	}
 	return &tokenizer{"/tokenize", func(ctx context.Context, text string) (int64, error) { return u.Tokenize(ctx, model, text) }}
 }
 
+// vendors is the count of the vendor whose host wrote the text.
+func vendors(c *Count, u *upstream.Upstream, model string) *tokenizer {
+	if !c.Vendor {
+		return nil
+	}
+	return &tokenizer{u.Host(), func(ctx context.Context, text string) (int64, error) { return u.CountTokens(ctx, model, text) }}
+}
+
 // tokens counts texts by the first vocabulary that knows the model.
-func (c *counting) tokens(ctx context.Context, texts []string) (vocabulary string, n int64, why string) {
+func (c *counting) tokens(ctx context.Context, set *Count, texts []string) (vocabulary string, n int64, why string) {
 	why = whyVocabulary
 next:
 	for _, find := range tokenizers {
-		t := find(c.upstream, c.record.Target)
+		t := find(set, c.upstream, c.record.Target)
 		if t == nil {
 			continue
 		}

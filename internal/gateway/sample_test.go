@@ -2,8 +2,10 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -339,5 +341,83 @@ func TestCountKeepsNoText(t *testing.T) {
 	}
 	if strings.Contains(r.logs.String(), "secretive") {
 		t.Error("the log holds the answer")
+	}
+}
+
+// TestVocabulariesOfFiles: a vocabulary that the operator named counts for the models
+// that its pattern fits, before the published one and before the server is asked.
+func TestVocabulariesOfFiles(t *testing.T) {
+	open := func(name string) *tokens.Vocabulary {
+		v, err := tokens.Open("../tokens/testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	all, mini, gemini := open("llama2.model"), open("qwen.json"), open("llama3.gguf")
+	r := newRig(t, plan{snapshot: func(s *gateway.Snapshot) {
+		countAll(s)
+		s.Count.Vocabularies = map[string]*tokens.Vocabulary{"*": all, "gpt-*-mini": mini, "gpt-*-nano": gemini, "[": gemini, "gemini-3-*": gemini}
+	}})
+	r.ups[oa].SetBehaviour(upstreamtest.Behaviour{Frames: 30, Vocabulary: &upstreamtest.Vocabulary{Count: func(text string) int64 {
+		n, err := mini.Count(text)
+		if err != nil {
+			t.Error(err)
+		}
+		return n
+	}}})
+	r.count(t)
+	want := map[string]string{}
+	for name, v := range map[string]*tokens.Vocabulary{"chat": mini, "responses stream": mini, "messages": all, "gemini": gemini} {
+		want[r.do(t, formatNamed(name).call("hello [[reasoning=0]]")).rid] = v.Name
+	}
+	for rid, c := range r.counts(t, len(want)) {
+		if c.Why != "" || c.Vocabulary != want[rid] || c.Tokens == 0 || c.Upstream == string(oa) && c.Tokens != c.Claimed {
+			t.Errorf("%+v, want %s", c, want[rid])
+		}
+	}
+	n := r.post(t, "/v1/messages/count_tokens", `{"model":"fast","messages":[{"role":"user","content":"hello"}]}`)
+	if how := n.header.Get("X-Sallyport-Estimate"); !strings.Contains(how, mini.Name) {
+		t.Errorf("a count that was asked for is made by %q", how)
+	}
+}
+
+// TestVendorsCount: an answer goes back to be counted only where the operator said so
+// and the host that wrote it is the vendor's own.
+func TestVendorsCount(t *testing.T) {
+	for _, c := range []struct {
+		vendor, official bool
+		by               string
+	}{{true, true, "api.anthropic.com"}, {false, true, ""}, {true, false, ""}} {
+		r := newRig(t, plan{
+			upstream: func(u *upstream.Config) {
+				if u.Name == an && c.official {
+					u.Proxy, u.BaseURL = strings.TrimSuffix(u.BaseURL, "/v1"), "http://api.anthropic.com/v1"
+					u.Resolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+						return nil, errors.New("no names are known here")
+					}}
+				}
+			},
+			snapshot: func(s *gateway.Snapshot) { countAll(s); s.Count.Vendor = c.vendor },
+		})
+		r.count(t)
+		a := r.do(t, formatNamed("messages").call("hello"))
+		if a.status != http.StatusOK {
+			t.Fatalf("status %d", a.status)
+		}
+		got := r.counts(t, 1)[a.rid]
+		// The server has no tokenizer: it counts bytes, and rounds.
+		if got.Vocabulary != c.by || (c.by == "") != (got.Why == "no vocabulary") || c.by != "" && (got.Tokens < 10 || got.Tokens-got.Claimed > 1 || got.Claimed-got.Tokens > 1) {
+			t.Errorf("%+v: %+v", c, got)
+		}
+		asked := 0
+		for _, q := range r.ups[an].Journal().Requests() {
+			if strings.HasSuffix(q.Target, "/count_tokens") {
+				asked++
+			}
+		}
+		if (asked > 0) != (c.by != "") {
+			t.Errorf("%+v: the host was asked %d times", c, asked)
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"cmp"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"sallyport/internal/identity"
 	"sallyport/internal/label"
 	"sallyport/internal/route"
+	"sallyport/internal/tokens"
 	"sallyport/internal/upstream"
 )
 
@@ -63,6 +66,24 @@ type Limits struct {
 type Count struct {
 	Share float64 // of the exchanges, from 0 to 1
 	CPU   float64 // of one core that counting may take, above 0 and at most 1
+
+	Vocabularies map[string]*tokens.Vocabulary // by the pattern of a model's name at its upstream (path.Match)
+	Vendor       bool                          // vendors are asked to count what they wrote
+}
+
+// vocabulary is that of a model, by its name at the upstream: of the patterns that fit
+// the longest one's, else the published one; nil when none is known. A pattern without a
+// slash is compared with what follows the name's last one.
+func (c *Count) vocabulary(model string) *tokens.Vocabulary {
+	best := ""
+	for pattern := range c.Vocabularies {
+		whole, _ := path.Match(pattern, model) // a bad pattern fits nothing
+		end, _ := path.Match(pattern, path.Base(model))
+		if (whole || end) && cmp.Or(cmp.Compare(len(pattern), len(best)), cmp.Compare(best, pattern)) > 0 {
+			best = pattern
+		}
+	}
+	return cmp.Or(c.Vocabularies[best], tokens.Of(model))
 }
 
 // label is the label of a request in which nothing was found.

@@ -195,8 +195,9 @@ func median(counts []int64) int64 {
 }
 
 // recordAccounting measures how a trusted endpoint reports the tokens of prompts.
-// Nil, and why, when it does not do so or its counts are not linear.
-func recordAccounting(ctx context.Context, ask asker, seed [32]byte) (*reference.Accounting, string) {
+// Nil, and why, when it does not do so or its counts are not linear. named is a
+// vocabulary that it may count by, besides the published ones; it may be nil.
+func recordAccounting(ctx context.Context, ask asker, seed [32]byte, named *tokens.Vocabulary) (*reference.Accounting, string) {
 	nonces := stat.Rand(stat.Seed(seed, "accounting"))
 	nonce := digitNonce(nonces)
 	limit, first := openDifferential(ctx, ask, nonce)
@@ -220,9 +221,13 @@ func recordAccounting(ctx context.Context, ask asker, seed [32]byte) (*reference
 			a.Intercepts[countShapes[i].name] = median(counts)
 		}
 	}
-	for _, v := range tokens.Vocabularies() {
+	candidates := tokens.Vocabularies()
+	if named != nil {
+		candidates = append(candidates, named)
+	}
+	for _, v := range candidates {
 		if counted, err := countedCopies(v); err == nil && slices.Equal(counted, d.last()) {
-			a.Vocabulary = v.Name
+			a.Vocabulary, a.SHA256 = v.Name, v.SHA256
 		}
 	}
 	return a, ""

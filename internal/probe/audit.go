@@ -18,6 +18,7 @@ import (
 	"sallyport/internal/price"
 	"sallyport/internal/reference"
 	"sallyport/internal/stat"
+	"sallyport/internal/tokens"
 	"sallyport/internal/verdict"
 )
 
@@ -42,6 +43,7 @@ type Config struct {
 	Camouflage bool                                                             // tell how well the questions can be told from traffic
 	Traffic    *Traffic                                                         // that they are compared with; built-in requests when nil
 	Pace       time.Duration                                                    // mean time between questions, as of a Poisson process; 0 for as fast as may be
+	Tokenizer  *tokens.Vocabulary                                               // of a file, by which the model counts; nil for the published one, if there is one
 	Progress   func(Progress)                                                   // called now and then, never at once; nil for nobody
 	Now        func() time.Time
 }
@@ -108,6 +110,7 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 	if cfg.Camouflage && cfg.Traffic != nil {
 		plan.Traffic = cfg.Traffic.sample()
 	}
+	plan.Tokenizer, plan.vocabulary = tokenizerOf(cfg.Tokenizer), cfg.Tokenizer
 	if cfg.Reference != nil {
 		plan.Reference, plan.RefID = newBaseline(cfg.Reference), cfg.Reference.ID
 		if plan.Detectable = cfg.Detectable; cfg.Detectable {
@@ -133,7 +136,7 @@ func (a *audit) run(ctx context.Context, beacon verdict.Beacon) (*verdict.Report
 	report, err := a.execute(ctx, beacon)
 	report.Decided = a.Now().UTC()
 	report.Spent.Took = report.Decided.Sub(report.Started)
-	return report, &Record{Plan: a.plan, Beacon: beacon, Exchanges: a.records, Report: report, Reference: a.Reference}, err
+	return report, &Record{Plan: a.plan, Beacon: beacon, Exchanges: a.records, Report: report, Reference: a.Reference, Tokenizer: a.Tokenizer}, err
 }
 
 // execute runs the plan. All that it concludes follows from the plan, the beacon and

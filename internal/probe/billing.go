@@ -97,13 +97,18 @@ const (
 // billingRecorded is how many answers a reference is recorded from.
 const billingRecorded = 40
 
-// recordBilling measures how a trusted endpoint reports the tokens of answers, and how
-// fast they come. It says what could not be recorded.
-func recordBilling(ctx context.Context, ask asker, seed [32]byte, ref *reference.Reference) string {
-	v := tokens.Of(ref.Model)
-	if v == nil && ref.Accounting != nil {
-		v = tokens.Named(ref.Accounting.Vocabulary)
+// publishedFor is the published vocabulary of a reference: of its model, or the one by
+// which its prompts are counted; nil when neither is known.
+func publishedFor(ref *reference.Reference) *tokens.Vocabulary {
+	if v := tokens.Of(ref.Model); v != nil || ref.Accounting == nil {
+		return v
 	}
+	return tokens.Named(ref.Accounting.Vocabulary)
+}
+
+// recordBilling measures how a trusted endpoint reports the tokens of answers, and how
+// fast they come, by a vocabulary that may be nil. It says what could not be recorded.
+func recordBilling(ctx context.Context, ask asker, seed [32]byte, v *tokens.Vocabulary, ref *reference.Reference) string {
 	replies := ask(ctx, billingAsks(stat.Rand(stat.Seed(seed, "billing")), billingRecorded))
 	runes, reported, fastest := 0, 0, 0.
 	for _, r := range replies {

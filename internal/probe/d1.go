@@ -76,6 +76,7 @@ const repeats = 3
 // runAccounting measures, then asks again for what did not fit.
 func runAccounting(ctx context.Context, t *Trial) {
 	b := &books{Trial: t, nonces: stat.Rand(stat.Seed(t.Seed, "nonces")), left: t.Budget, steady: true, expected: t.expectedCounts()}
+	t.tellVocabulary()
 	if !b.open(ctx) {
 		return
 	}

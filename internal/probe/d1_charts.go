@@ -12,7 +12,7 @@ import (
 // plot remembers the points of the regression: prompt tokens as counted here, by the
 // vocabulary of the model or another one, and as reported.
 func (b *books) plot(replies []*Reply) {
-	v := tokens.Of(b.Facts.Model)
+	v := b.known()
 	if v == nil {
 		v = tokens.Vocabularies()[0]
 	}
@@ -72,6 +72,9 @@ func (b *books) plotScale() {
 	add("reported", b.counts.last())
 	if b.expected != nil && b.expected.vocab == nil {
 		add("reference", b.expected.counts)
+	}
+	if b.expected != nil && b.expected.vocab != nil && b.expected.vocab == b.vocabulary {
+		add(b.vocabulary.Name, b.expected.counts)
 	}
 	for _, c := range publishedCounts() {
 		add(c.vocab.Name, c.counts)

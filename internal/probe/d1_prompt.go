@@ -65,7 +65,7 @@ func (b *books) expectedShape(s countShape) (int64, string) {
 		}
 		return 0, "the reference does not tell"
 	}
-	if b.expected == nil || b.expected.vocab == nil || b.Facts.Kind != "openai" || len(s.tools) > 0 {
+	if b.expected == nil || b.expected.vocab == nil || b.vocabulary != nil || b.Facts.Kind != "openai" || len(s.tools) > 0 {
 		return 0, "no reference"
 	}
 	n, err := templateTokens(b.expected.vocab, s, b.nonce)

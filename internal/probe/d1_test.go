@@ -13,6 +13,7 @@ import (
 	"sallyport/internal/probe"
 	"sallyport/internal/reference"
 	"sallyport/internal/secret"
+	"sallyport/internal/tokens"
 	"sallyport/internal/upstream"
 	"sallyport/internal/upstreamtest"
 	"sallyport/internal/verdict"
@@ -164,8 +165,14 @@ func words(question string) string {
 // record records a reference of an endpoint, as of a model of which nothing is known.
 func record(t testing.TB, c *counter) *reference.Opened {
 	t.Helper()
+	return recordBy(t, c, nil)
+}
+
+// recordBy does so with a vocabulary from a file.
+func recordBy(t testing.TB, c *counter, v *tokens.Vocabulary) *reference.Opened {
+	t.Helper()
 	ref, err := probe.Enrol(t.Context(), probe.Enrolment{
-		Program: "test", Name: "r", Model: "my-model", Lifetime: time.Hour, Train: 8, Bank: 1, Parallel: 8,
+		Program: "test", Name: "r", Model: "my-model", Lifetime: time.Hour, Train: 8, Bank: 1, Parallel: 8, Tokenizer: v,
 		Variants: []probe.Source{{Variant: reference.Variant{Name: "r", Class: "local"}, Subject: c.serveAs(t, "my-model")}},
 		Price:    func(llm.Tokens) (price.Nano, bool) { return 0, true },
 	})

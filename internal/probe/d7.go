@@ -22,14 +22,14 @@ var billingDetector = detector{
 	id: "D7", name: "Output billing", layer: verdict.Protocol, nulls: []verdict.Null{verdict.Billing},
 	null:    "visible output tokens are reported as the model's tokenizer counts them, and hidden ones are generated",
 	applies: func(*Plan) string { return "" },
-	silent:  func(p *Plan, _ verdict.Null) bool { return p.vocabulary() == nil && !p.Live },
+	silent:  func(p *Plan, _ verdict.Null) bool { return p.countedBy() == nil && !p.Live },
 	run:     runBilling,
 }
 
-// vocabulary is that of the model: the published one, or the one by which the reference
-// was found to count; nil when neither is known.
-func (p *Plan) vocabulary() *tokens.Vocabulary {
-	if v := tokens.Of(p.Facts.Model); v != nil {
+// countedBy is the vocabulary of the model, or the one by which the reference was found
+// to count; nil when neither is known.
+func (p *Plan) countedBy() *tokens.Vocabulary {
+	if v := p.known(); v != nil {
 		return v
 	}
 	if a := p.accounting(); a != nil {
@@ -45,9 +45,22 @@ const assumedExcess = .02
 // excessConfidence is that of the bound that a reference gives.
 const excessConfidence = .999
 
+// countsAlike reports whether the reference's excesses are those over the vocabulary that
+// is counted by here: the same file, or no file on either side.
+func (p *Plan) countsAlike() bool {
+	own, theirs := "", ""
+	if p.Tokenizer != nil {
+		own = p.Tokenizer.SHA256
+	}
+	if a := p.Reference.Accounting; a != nil {
+		theirs = a.SHA256
+	}
+	return own == theirs
+}
+
 // honestExcess is the largest honest mean excess, and how it is known.
 func (p *Plan) honestExcess() (h float64, how string) {
-	if p.Reference == nil || p.Reference.comparable(p) != "" {
+	if p.Reference == nil || p.Reference.comparable(p) != "" || !p.countsAlike() {
 		return assumedExcess, "assumed"
 	}
 	return boundExcess(p.Reference.Excess)
@@ -86,7 +99,8 @@ type bills struct {
 // runBilling asks for answers and bets on each, until the hypothesis is decided or the
 // budget is used up.
 func runBilling(ctx context.Context, t *Trial) {
-	b := &bills{Trial: t, vocabulary: t.vocabulary()}
+	b := &bills{Trial: t, vocabulary: t.countedBy()}
+	t.tellVocabulary()
 	var err error
 	if b.vocabulary != nil {
 		h, how := t.honestExcess()
@@ -96,7 +110,7 @@ func runBilling(ctx context.Context, t *Trial) {
 			return
 		}
 	} else {
-		t.Fact("visible tokens", "not countable: the vocabulary of the model is not known here")
+		t.Fact("visible tokens", "not countable: %s", t.unknownVocabulary())
 	}
 	if t.Live {
 		if b.hidden, err = stat.NewMixture(stat.Symmetric()); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"sallyport/internal/price"
 	"sallyport/internal/reference"
+	"sallyport/internal/tokens"
 )
 
 // Enrolment says how a reference is recorded.
@@ -18,15 +19,16 @@ type Enrolment struct {
 	Model     string   // the claim that it will be the reference of
 	Variants  []Source // honest deployments; the first is the reference proper
 	Lifetime  time.Duration
-	Train     int      // answers of each cell and variant that alphabets are made from; 60 when 0
-	Bank      int      // answers of each cell and variant that audits draw from; 240 when 0
-	Items     int      // generated items put to each variant, beyond those that choose what is put; 0 leaves them out
-	Tools     bool     // which of several like tools each variant calls
-	Texts     int      // continuations of each text and variant; 0 leaves them out
-	Numbers   int      // questions for numbers to which the first source sticks to an answer; 0 leaves them out
-	Past      bool     // what shows later that the reference proper has changed
-	Dress     string   // of word questions and items; PlainDress when empty
-	Languages []string // languages of word questions; all when empty
+	Train     int                // answers of each cell and variant that alphabets are made from; 60 when 0
+	Bank      int                // answers of each cell and variant that audits draw from; 240 when 0
+	Items     int                // generated items put to each variant, beyond those that choose what is put; 0 leaves them out
+	Tools     bool               // which of several like tools each variant calls
+	Texts     int                // continuations of each text and variant; 0 leaves them out
+	Numbers   int                // questions for numbers to which the first source sticks to an answer; 0 leaves them out
+	Past      bool               // what shows later that the reference proper has changed
+	Dress     string             // of word questions and items; PlainDress when empty
+	Languages []string           // languages of word questions; all when empty
+	Tokenizer *tokens.Vocabulary // of a file, by which the model counts; nil for the published one, if there is one
 	Parallel  int
 	Cap       price.Nano
 	Price     Price
@@ -102,10 +104,18 @@ func (r *recorder) facts(ctx context.Context, ref *reference.Reference) {
 		return askAll(r.Parallel, len(asks), func(i int) *Reply { return r.meter.ask(ctx, r.Variants[0].Subject, &asks[i]) })
 	}
 	var why string
-	if ref.Accounting, why = recordAccounting(ctx, first, r.Seed); why != "" {
+	if ref.Accounting, why = recordAccounting(ctx, first, r.Seed, r.Tokenizer); why != "" {
 		ref.Notes = append(ref.Notes, "prompt tokens: "+why)
 	}
-	if why := recordBilling(ctx, first, r.Seed, ref); why != "" {
+	counts := ref.Accounting != nil && r.Tokenizer != nil && ref.Accounting.SHA256 == r.Tokenizer.SHA256
+	if r.Tokenizer != nil && ref.Accounting != nil && !counts {
+		ref.Notes = append(ref.Notes, "prompt tokens: the endpoint does not count by "+r.Tokenizer.Name+", which was named")
+	}
+	v := publishedFor(ref)
+	if counts {
+		v = r.Tokenizer
+	}
+	if why := recordBilling(ctx, first, r.Seed, v, ref); why != "" {
 		ref.Notes = append(ref.Notes, "output tokens: "+why)
 	}
 	ref.Causal = r.causal(ctx)

@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -23,19 +24,20 @@ import (
 
 // counter is an endpoint that counts tokens, in the way that it is told to.
 type counter struct {
-	vocabulary string            // o200k_base when empty
-	other      string            // vocabulary that this share of requests is counted by
-	share      float64           // see other
-	scale      func(int64) int64 // of reported prompts
-	out        func(int64) int64 // of reported answers
-	estimate   bool              // a token for every four bytes, rounded up
-	hidden     map[string]int64  // tokens added, by shape
-	cached     int64             // told of every prompt
-	atMost     int64             // tokens of a prompt that are kept; 0 for all
-	streams    int64             // tokens more that a stream tells
-	hush       bool              // never says that an answer was cut
-	total      int64             // added to the total of usage
-	silent     bool              // no usage
+	vocabulary string             // o200k_base when empty
+	file       *tokens.Vocabulary // counts in its place
+	other      string             // vocabulary that this share of requests is counted by
+	share      float64            // see other
+	scale      func(int64) int64  // of reported prompts
+	out        func(int64) int64  // of reported answers
+	estimate   bool               // a token for every four bytes, rounded up
+	hidden     map[string]int64   // tokens added, by shape
+	cached     int64              // told of every prompt
+	atMost     int64              // tokens of a prompt that are kept; 0 for all
+	streams    int64              // tokens more that a stream tells
+	hush       bool               // never says that an answer was cut
+	total      int64              // added to the total of usage
+	silent     bool               // no usage
 	fails      bool
 	garbles    int64  // every so manyth answer; 0 for none
 	reasoning  int64  // hidden tokens of every answer
@@ -59,7 +61,7 @@ func (c *counter) prompt(t testing.TB, q *chatRequest) int64 {
 	if c.requests.Add(1); c.share > 0 && rand.Float64() < c.share {
 		name = c.other
 	}
-	v, n, size, shape := tokens.Named(name), int64(3), 0, "plain"
+	v, n, size, shape := cmp.Or(c.file, tokens.Named(name)), int64(3), 0, "plain"
 	for _, m := range q.Messages {
 		k, err := v.Count(m.Content)
 		if err != nil {
@@ -120,7 +122,7 @@ func (c *counter) serveAs(t testing.TB, model string) *probe.Endpoint {
 			return
 		}
 		text, finish := c.text(&q)
-		n, _ := tokens.Named("o200k_base").Count(text)
+		n, _ := cmp.Or(c.file, tokens.Named("o200k_base")).Count(text)
 		n = min(n, q.Max)
 		if c.out != nil {
 			n = c.out(n)

@@ -10,6 +10,7 @@ import (
 
 	"sallyport/internal/exam"
 	"sallyport/internal/reference"
+	"sallyport/internal/tokens"
 	"sallyport/internal/verdict"
 )
 
@@ -61,6 +62,9 @@ type Plan struct {
 	Camouflage bool           `json:"camouflage,omitempty"` // how well questions can be told from traffic is told at the end
 	Traffic    *trafficSample `json:"traffic,omitempty"`    // that they are compared with; built-in requests when nil
 	Pace       time.Duration  `json:"pace_ns,omitempty"`    // mean time between questions; none is kept when 0
+
+	Tokenizer  *Tokenizer         `json:"tokenizer,omitempty"` // that the operator named; by it, and no other, the model's tokens are counted
+	vocabulary *tokens.Vocabulary // what it is
 
 	Reference *baseline `json:"-"`
 	Trusted   *Facts    `json:"trusted,omitempty"` // of the live reference

@@ -13,6 +13,7 @@ import (
 
 	"sallyport/internal/evidence"
 	"sallyport/internal/reference"
+	"sallyport/internal/tokens"
 	"sallyport/internal/verdict"
 )
 
@@ -27,6 +28,7 @@ type Record struct {
 	Exchanges []exchange
 	Report    *verdict.Report
 	Reference *reference.Opened
+	Tokenizer *tokens.Vocabulary // that the plan names; a bundle does not hold it
 }
 
 // exchange is one question and its answer.
@@ -119,8 +121,9 @@ var ErrOtherEnd = errors.New("the bundle does not lead to the report that it hol
 
 // Verify does the audit again from the record: the beacon is what its proof gives,
 // where it claims to be a log's, every question follows from the plan and the beacon,
-// and every conclusion from the answers. It returns what it came to;
-// the error wraps ErrOtherEnd when that is not what the report says.
+// and every conclusion from the answers. It returns what it came to; the error wraps
+// ErrOtherEnd when that is not what the report says, and is a *TokenizerError when the
+// vocabulary of the plan is not at hand.
 func (r *Record) Verify(ctx context.Context) (*verdict.Report, error) {
 	if r.Reference != nil {
 		r.Plan.Reference = newBaseline(r.Reference)
@@ -136,6 +139,9 @@ func (r *Record) Verify(ctx context.Context) (*verdict.Report, error) {
 	}
 	if wrong := r.drawn(); wrong != "" {
 		return nil, fmt.Errorf("%w: %s", ErrOtherEnd, wrong)
+	}
+	if err := r.Plan.take(r.Tokenizer); err != nil {
+		return nil, err
 	}
 	again := &audit{Config: &Config{}, plan: r.Plan, meter: newMeter(nil, 0), recorded: map[place]*exchange{}}
 	for i := range r.Exchanges {

@@ -37,6 +37,9 @@ func Resume(ctx context.Context, cfg Config, from *Record) (*verdict.Report, *Re
 	if why := from.ended(&cfg); why != "" {
 		return nil, nil, &ResumeError{why}
 	}
+	if err := from.Plan.take(cfg.Tokenizer); err != nil {
+		return nil, nil, &ResumeError{err.Error()}
+	}
 	cfg.Reference = from.Reference
 	a := newAudit(&cfg, from.Plan)
 	a.kept = map[place]*exchange{}

@@ -13,6 +13,7 @@ import (
 	"sallyport/internal/price"
 	"sallyport/internal/reference"
 	"sallyport/internal/stat"
+	"sallyport/internal/tokens"
 	"sallyport/internal/upstreamtest"
 )
 
@@ -196,6 +197,7 @@ func TestNotResumed(t *testing.T) {
 		"live reference":    {func(c *Config, _ *Record) { c.Trusted = elsewhere }, "live reference"},
 		"changed plan":      {func(_ *Config, r *Record) { r.Plan.Tolerance = .5 }, "committed to"},
 		"no reference":      {func(_ *Config, r *Record) { r.Reference = nil }, "the reference in it"},
+		"vocabulary":        {func(c *Config, _ *Record) { c.Tokenizer = &tokens.Vocabulary{Name: "v", SHA256: "00"} }, "counts by no file"},
 		"sample of traffic": {func(c *Config, _ *Record) { c.Traffic = &Traffic{} }, "sample of traffic"},
 	} {
 		t.Run(name, func(t *testing.T) {

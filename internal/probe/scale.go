@@ -108,7 +108,7 @@ func publishedCounts() []*expectation {
 }
 
 // expectedCounts is what copies should add: as the reference counts, or by the
-// vocabulary that the model is known to use. Nil when neither is known.
+// vocabulary that was named or that the model is known to use. Nil when neither is known.
 func (p *Plan) expectedCounts() *expectation {
 	if ref := p.accounting(); ref != nil {
 		e := &expectation{name: "the reference"}
@@ -121,7 +121,7 @@ func (p *Plan) expectedCounts() *expectation {
 		}
 		return e
 	}
-	v := tokens.Of(p.Facts.Model)
+	v := p.known()
 	if v == nil {
 		return nil
 	}

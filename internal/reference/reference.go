@@ -97,9 +97,10 @@ type Cell struct {
 
 // Accounting is how the reference reports prompt tokens.
 type Accounting struct {
-	Slopes     map[string]int64 `json:"slopes"`     // tokens that one more unit adds, by unit
-	Intercepts map[string]int64 `json:"intercepts"` // tokens of a shape of request without any unit, by shape
-	Vocabulary string           `json:"vocabulary,omitempty"`
+	Slopes     map[string]int64 `json:"slopes"`                      // tokens that one more unit adds, by unit
+	Intercepts map[string]int64 `json:"intercepts"`                  // tokens of a shape of request without any unit, by shape
+	Vocabulary string           `json:"vocabulary,omitempty"`        // that counts the same
+	SHA256     string           `json:"vocabulary_sha256,omitempty"` // of its file, in hex; empty for a published one
 }
 
 // Numbers are questions for a number to which the reference proper sticks to an answer.

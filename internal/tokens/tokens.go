@@ -1,4 +1,5 @@
-// Package tokens counts tokens by the vocabularies that vendors have published.
+// Package tokens counts tokens by the vocabularies that vendors have published, and by
+// those in files of models.
 package tokens
 
 import (
@@ -8,23 +9,32 @@ import (
 	"github.com/tiktoken-go/tokenizer/codec"
 )
 
-// Vocabulary is a published one. It is safe for concurrent use and loads what it
-// needs, some tens of megabytes, when it counts for the first time.
+// Vocabulary is a published one, or one that was read from a file. It is safe for
+// concurrent use. A published one loads what it needs, some tens of megabytes, when it
+// counts for the first time.
 type Vocabulary struct {
-	Name  string
-	codec func() *codec.Codec
+	Name    string
+	SHA256  string // of the file that it was read from, in hex; empty for a published one
+	encoder func() encoder
+}
+
+// encoder makes tokens of texts.
+type encoder interface {
+	Count(text string) (int, error)
+	Encode(text string) (ids []uint, parts []string, err error)
+	Decode(ids []uint) (string, error)
 }
 
 // The vocabularies that OpenAI has published (github.com/openai/tiktoken).
 var (
-	o200k  = &Vocabulary{"o200k_base", sync.OnceValue(codec.NewO200kBase)}
-	cl100k = &Vocabulary{"cl100k_base", sync.OnceValue(codec.NewCl100kBase)}
+	o200k  = &Vocabulary{Name: "o200k_base", encoder: sync.OnceValue(func() encoder { return codec.NewO200kBase() })}
+	cl100k = &Vocabulary{Name: "cl100k_base", encoder: sync.OnceValue(func() encoder { return codec.NewCl100kBase() })}
 )
 
-// Vocabularies returns all that are known.
+// Vocabularies returns the published ones that are known.
 func Vocabularies() []*Vocabulary { return []*Vocabulary{o200k, cl100k} }
 
-// Named returns the vocabulary of a name; nil when none is known.
+// Named returns the published vocabulary of a name; nil when none is known.
 func Named(name string) *Vocabulary {
 	for _, v := range Vocabularies() {
 		if v.Name == name {
@@ -53,7 +63,7 @@ var families = []struct {
 	{"gpt-3.5", cl100k},
 }
 
-// Of returns the vocabulary of a model, whoever serves it; nil when none is known.
+// Of returns the published vocabulary of a model, whoever serves it; nil when none is known.
 func Of(model string) *Vocabulary {
 	name := model[strings.LastIndexByte(model, '/')+1:]
 	for _, f := range families {
@@ -67,16 +77,16 @@ func Of(model string) *Vocabulary {
 // Count returns how many tokens a text has. It takes up to about half a second for
 // a megabyte of the worst kind.
 func (v *Vocabulary) Count(text string) (int64, error) {
-	n, err := v.codec().Count(text)
+	n, err := v.encoder().Count(text)
 	return int64(n), err
 }
 
-// Split returns the tokens of a text, in order; joined they are the text. A token
-// may end within a character.
+// Split returns the tokens of a text, in order; joined they are the text, but for what a
+// vocabulary from a file changes before it encodes. A token may end within a character.
 func (v *Vocabulary) Split(text string) ([]string, error) {
-	_, parts, err := v.codec().Encode(text)
+	_, parts, err := v.encoder().Encode(text)
 	return parts, err
 }
 
 // Text returns what the token with an id stands for.
-func (v *Vocabulary) Text(id uint) (string, error) { return v.codec().Decode([]uint{id}) }
+func (v *Vocabulary) Text(id uint) (string, error) { return v.encoder().Decode([]uint{id}) }

@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,6 +70,7 @@ type Upstream struct {
 	catalog     atomic.Pointer[Catalog]
 	tokens      *tokens         // of kind vertex; nil for others
 	signer      *v4.Signer      // of kind bedrock; nil for others
+	beside      sync.Map        // what a message costs beside its text, int64 by model
 	credentials []secret.String // what no answer may hold, in each form it may be written in
 }
 
