@@ -499,7 +499,8 @@ def manifest() -> None:
     for name, arm in ARMS.items():
         for kind in whole:
             source = RECORD / f"{kind}-{name}.jsonl"
-            lines = source.read_text(encoding="utf-8").splitlines() if source.exists() else []
+            # A text may hold what str.splitlines takes for the end of a line.
+            lines = source.read_text(encoding="utf-8").removesuffix("\n").split("\n") if source.exists() else []
             if len(lines) != whole[kind]:
                 continue
             target = BANKS / f"{kind}-{name}.jsonl.gz"
