@@ -100,7 +100,7 @@ func (d *deployments) honestRows() []row {
 	return append(
 		rows,
 		row{
-			id: "R0c", what: "honest failover, every 25 answers", relay: alternating(d.claimed, last, 25), shadow: d.traffic(d.Claimed+"-cache", .5), prose: d.writes(d.Claimed+"-cache", .5),
+			id: "R0c", what: "honest failover, every 25 answers", relay: alternating(d.claimed, last, 25), shadow: d.traffic(d.Claimed+"-cache", .5),
 			honest: true, quiet: bothNulls[1:], published: publishedHonest,
 		},
 		row{id: "R0b oracle", what: "honest, a recorded variant at TV .11", relay: always(unlike), honest: true, quiet: bothNulls[1:], variants: both, note: "oracle"},

@@ -149,12 +149,9 @@ func (t *table) bars() []string {
 }
 
 // silent reports whether a column may not reject: one of the hypotheses that hold. That
-// of D13 holds for every recorded deployment, and for no mixture of them.
+// of D13 holds for every recorded deployment.
 func (r *row) silent(name string) bool {
-	if name == column("D13", verdict.Same) {
-		return r.honest && r.prose != nil && (r.prose.share == 0 || r.prose.share == 1)
-	}
-	return slices.ContainsFunc(r.quiet, func(n verdict.Null) bool { return strings.HasSuffix(name, " "+string(n)) })
+	return r.honest && name == column("D13", verdict.Same) || slices.ContainsFunc(r.quiet, func(n verdict.Null) bool { return strings.HasSuffix(name, " "+string(n)) })
 }
 
 // certified says whether the one-sided 95 % upper bound of a share of alarms is within
