@@ -1,8 +1,10 @@
 """Records what the lab's models answer, for lab/grid. Run by the Python of .lab/venv.
 
     go run ./lab/grid questions > .lab/questions.jsonl
+    go run ./lab/grid beginnings > .lab/beginnings.jsonl
     .lab/venv/bin/python lab/record.py words [ARM ...]   next-token distributions of the word questions
-    .lab/venv/bin/python lab/record.py texts [ARM ...]   short continuations of prompts like traffic
+    .lab/venv/bin/python lab/record.py texts [ARM ...]   short answers to prompts like traffic
+    .lab/venv/bin/python lab/record.py prose [ARM ...]   continuations of the product's beginnings of texts
     .lab/venv/bin/python lab/record.py manifest          compress what is complete into lab/banks/
 
 An arm is one deployment of one model. A recording goes on where it was interrupted: every finished
@@ -29,6 +31,7 @@ LAB = HERE.parent / ".lab"
 RECORD = LAB / "record"
 BANKS = HERE / "banks"
 QUESTIONS = LAB / "questions.jsonl"
+BEGINNINGS = LAB / "beginnings.jsonl"
 
 KEPT = 96  # tokens kept of a distribution
 FOLLOWED = 2  # first tokens without a word that are followed, each of at least this probability:
@@ -37,6 +40,7 @@ CUT = 0.005  # share of the likeliest token's probability below which a bank lea
 CONTEXT, BATCH = 4096, 1024
 TEXT_PROMPTS, TEXT_SAMPLES, TEXT_TOKENS = 150, 2, 32
 TEXT_BATCH = 15  # prompts at once
+PROSE_SAMPLES, PROSE_TOKENS = 10, 32  # of each question; a beginning is asked for in several
 
 # The lab's Gemma is a base model and SmolLM2 a very small one: both are deployed with a few examples of
 # what a short answer looks like. No example is an answer to a question of the audit.
@@ -91,6 +95,11 @@ ARMS = {
     "smollm2-build": Arm("smollm2", build="other"),
     "smollm2-bos": Arm("smollm2", extra_bos=True),
     "smollm2-requantised": Arm("smollm2", quantised="Q2_K"),
+    "smollm2-requantised-q4": Arm("smollm2", quantised="Q4_0"),
+    "smollm2-requantised-q8": Arm("smollm2", quantised="Q8_0"),
+    "smollm2-hidden30": Arm("smollm2", hidden=30),
+    "smollm2-hidden150": Arm("smollm2", hidden=150),
+    "smollm2-hidden600": Arm("smollm2", hidden=600),
 }
 FTYPES = {"Q4_0": 2, "Q8_0": 7, "Q2_K": 10}  # of llama.cpp
 
@@ -319,10 +328,7 @@ def top(engine: Engine, p) -> list:
 
 def record_words(name: str) -> None:
     arm = ARMS[name]
-    questions = [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()]
-    cells: dict[str, list] = {}
-    for q in questions:
-        cells.setdefault(q["cell"], []).append(q)
+    cells = by_cell(QUESTIONS)
     with Log(name, "words", len(cells)) as log:
         if log.complete:
             return
@@ -357,22 +363,51 @@ def record_texts(name: str) -> None:
         left = [key for key in prompts if key not in log.seen]
         for at in range(0, len(left), TEXT_BATCH):
             keys = [key for key in left[at : at + TEXT_BATCH] for _ in range(TEXT_SAMPLES)]
-            texts = continuations(engine, name, keys, [dialogue(arm, engine, prompts[key], shots=False) for key in keys])
+            texts = continuations(engine, f"{name} {keys[0]}", [dialogue(arm, engine, prompts[key], shots=False) for key in keys], TEXT_TOKENS)
             for i in range(0, len(keys), TEXT_SAMPLES):
                 log.write(keys[i], {"prompt": keys[i], "texts": texts[i : i + TEXT_SAMPLES]})
             log.tell(engine.done)
 
 
-def continuations(engine: Engine, name: str, keys: list[str], prompts: list[list[int]]) -> list[str]:
-    """Samples of up to TEXT_TOKENS tokens after each prompt, all at once."""
-    rng = engine.np.random.default_rng(int.from_bytes(hashlib.sha256(f"{name} {keys[0]}".encode()).digest()[:8], "big"))
-    rows, texts, live = engine.next(prompts), [b""] * len(prompts), list(range(len(prompts)))
-    for step in range(TEXT_TOKENS):
+def record_prose(name: str) -> None:
+    arm = ARMS[name]
+    cells = by_cell(BEGINNINGS)
+    with Log(name, "prose", len(cells)) as log:
+        if log.complete:
+            return
+        engine = load(arm)
+        for cell, asked in cells.items():
+            if cell in log.seen:
+                continue
+            prompts = [dialogue(arm, engine, q["text"], shots=False) for q in asked]
+            texts = continuations(engine, f"{name} prose {cell}", prompts, PROSE_TOKENS, PROSE_SAMPLES)
+            log.write(cell, {"cell": cell, "questions": [q["sha256"] for q in asked], "texts": texts})
+            log.tell(engine.done)
+
+
+def by_cell(path: pathlib.Path) -> dict[str, list]:
+    """The product's questions, by what they ask for."""
+    cells: dict[str, list] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        q = json.loads(line)
+        cells.setdefault(q["cell"], []).append(q)
+    return cells
+
+
+def continuations(engine: Engine, seed: str, prompts: list[list[int]], tokens: int, samples: int = 1) -> list[str]:
+    """So many samples of up to so many tokens after each prompt, all at once; those of one prompt are not neighbours."""
+    rng = engine.np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
+    rows = engine.next(prompts) * samples
+    for i in range(len(prompts), len(rows)):
+        engine.copy(i % len(prompts) + 1, i + 1)
+    prompts = prompts * samples
+    texts, live = [b""] * len(prompts), list(range(len(prompts)))
+    for step in range(tokens):
         drawn = {i: min(int(engine.np.searchsorted(p.cumsum(), rng.random())), engine.size - 1) for i, p in zip(live, rows)}
         live = [i for i in live if not engine.lib.llama_vocab_is_eog(engine.vocab, drawn[i])]
         for i in live:
             texts[i] += engine.piece(drawn[i])
-        if not live or step == TEXT_TOKENS - 1:
+        if not live or step == tokens - 1:
             break
         rows = engine.decode([(drawn[i], len(prompts[i]) + step, i + 1, True) for i in live])
     return [t.decode(errors="replace") for t in texts]
@@ -455,12 +490,18 @@ def manifest() -> None:
     BANKS.mkdir(exist_ok=True)
     path = BANKS / "manifest.json"
     banks = json.loads(path.read_text(encoding="utf-8"))["banks"] if path.exists() else {}
-    cells = {json.loads(line)["cell"] for line in QUESTIONS.read_text(encoding="utf-8").splitlines()}
+    whole = {"words": len(by_cell(QUESTIONS)), "texts": TEXT_PROMPTS, "prose": len(by_cell(BEGINNINGS))}
+    sampling = {
+        "words": f"next-token probabilities at temperature 1, from {CUT} of the largest",
+        "texts": f"temperature 1, {TEXT_TOKENS} tokens",
+        "prose": f"temperature 1, {PROSE_TOKENS} tokens",
+    }
     for name, arm in ARMS.items():
-        for kind in ("words", "texts"):
+        for kind in whole:
             source = RECORD / f"{kind}-{name}.jsonl"
-            lines = source.read_text(encoding="utf-8").splitlines() if source.exists() else []
-            if len(lines) != {"words": len(cells), "texts": TEXT_PROMPTS}[kind]:
+            # A text may hold what str.splitlines takes for the end of a line.
+            lines = source.read_text(encoding="utf-8").removesuffix("\n").split("\n") if source.exists() else []
+            if len(lines) != whole[kind]:
                 continue
             target = BANKS / f"{kind}-{name}.jsonl.gz"
             target.write_bytes(gzip.compress("".join(shortened(line) + "\n" for line in lines).encode(), 9, mtime=0))
@@ -471,7 +512,7 @@ def manifest() -> None:
                 "model": arm.model, "model_sha256": sha256_of(arm.gguf), "engine": BUILDS[arm.build],
                 "cache": arm.cache, "extra_bos": arm.extra_bos, "hidden_tokens": arm.hidden, "quantised_to": arm.quantised,
                 "tensor_types": json.loads(types.read_text(encoding="utf-8")) if types.exists() else None,
-                "sampling": f"next-token probabilities at temperature 1, from {CUT} of the largest" if kind == "words" else f"temperature 1, {TEXT_TOKENS} tokens",
+                "sampling": sampling[kind],
             }  # fmt: skip
     path.write_text(json.dumps({"banks": banks}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     say(f"{len(banks)} banks, {sum(b['bytes'] for b in banks.values()) >> 10} KiB")
@@ -479,7 +520,7 @@ def manifest() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["words", "texts", "manifest"])
+    parser.add_argument("verb", choices=["words", "texts", "prose", "manifest"])
     parser.add_argument("arms", nargs="*", metavar="ARM", help=f"of {', '.join(ARMS)}; all without one")
     args = parser.parse_args()
     if unknown := sorted(set(args.arms) - set(ARMS)):
@@ -491,7 +532,7 @@ def main() -> None:
     for name in args.arms or ARMS:
         # A process loads one build of the engine.
         if len(args.arms) == 1:
-            {"words": record_words, "texts": record_texts}[args.verb](name)
+            {"words": record_words, "texts": record_texts, "prose": record_prose}[args.verb](name)
         else:
             subprocess.run([sys.executable, __file__, args.verb, name], check=True)
 

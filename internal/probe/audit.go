@@ -117,7 +117,7 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 			plan.Rival = nearest(plan.Reference, cfg.Library)
 		}
 	}
-	item := stat.Seed(cfg.ItemKey, "items", plan.Facts.URL, plan.Facts.Model, plan.Started.Format(time.RFC3339Nano))
+	item := itemKey(cfg.ItemKey, plan.Facts, plan.Started)
 	plan.ItemKey = hex.EncodeToString(item[:])
 	commit := plan.commit()
 	beacon, err := cfg.Beacon(ctx, commit)

@@ -185,7 +185,7 @@ func runItems(ctx context.Context, t *Trial) {
 		t.Inconclusive("the plan's key of items is not one")
 		return
 	}
-	source := &itemSource{mixture: liveMixture(), key: key, label: "D5", kinds: stat.Rand(stat.Seed(t.Seed, "kinds"))}
+	source := &itemSource{mixture: liveMixture(), key: key, label: itemsLabel, kinds: stat.Rand(stat.Seed(t.Seed, "kinds"))}
 	if t.Reference != nil && t.Reference.examined(t.Plan) == "" {
 		source.mixture, source.choice = t.Reference.Accuracy.Mixture, t.Reference.Accuracy.Choice
 	}

@@ -125,16 +125,9 @@ func drawable(t *testing.T, mixture []reference.Share, n int) map[string]exam.It
 
 func drawableOf(t *testing.T, facts Facts, mixture []reference.Share, n int) map[string]exam.Item {
 	t.Helper()
-	key := stat.Seed([32]byte{}, "items", facts.URL, facts.Model, testTime.Format(time.RFC3339Nano))
-	items := map[string]exam.Item{}
-	for _, s := range mixture {
-		for i := range n {
-			item, err := makeItem(s.Family, s.Difficulty, false, key[:], "D5", uint64(i))
-			if err != nil {
-				t.Fatal(err)
-			}
-			items[item.Prompt] = item
-		}
+	items, err := Items([32]byte{}, facts, testTime, &reference.Accuracy{Mixture: mixture}, n)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return items
 }

@@ -123,21 +123,32 @@ func runTamper(ctx context.Context, t *Trial) {
 	left := t.Budget - len(questions)
 	left -= t.copyAll(ctx, seen, questions[:1], r)
 	t.copyAll(ctx, seen, questions[1:], r)
-	for left > 0 && !t.Over() {
+	for left > 0 && !t.Over() && !seen.settled() {
 		again := slices.DeleteFunc(slices.Clone(questions), func(c *copying) bool { return !c.differ || c.asked > maxAgain })
-		again = again[:min(len(again), left)]
-		if len(again) == 0 || seen.settled() {
-			break
+		if len(again) == 0 { // a relay may rewrite some answers only: whole lists show most
+			again = slices.DeleteFunc(slices.Clone(questions), func(c *copying) bool { return c.dress.tool != "" })
 		}
+		again = again[:min(len(again), left)]
 		left -= len(again)
 		t.copyAll(ctx, seen, again, r)
 	}
 	t.concludeTamper(seen)
 }
 
-// settled reports whether some difference was seen often enough.
+// settled reports whether some difference follows a rule.
 func (seen *tampering) settled() bool {
-	return slices.ContainsFunc(seen.rules, func(a rewriting) bool { return a.n >= ruleSeen })
+	return slices.ContainsFunc(seen.rules, func(a rewriting) bool {
+		_, ruled := seen.ruled(a)
+		return ruled
+	})
+}
+
+// ruled reports whether differences of a kind follow a rule, and how likely as many in
+// such a text are by the noise of the controls.
+func (seen *tampering) ruled(a rewriting) (p float64, ruled bool) {
+	x := seen.texts[a.lure]
+	f, err := stat.Fisher(x.wrong, x.n-x.wrong, seen.controls.wrong, seen.controls.n-seen.controls.wrong)
+	return f.Greater, err == nil && a.n >= ruleSeen && f.Greater <= ruleP
 }
 
 // copyAll puts questions with fresh values, and returns how many more it took than
@@ -198,9 +209,18 @@ type line struct {
 // write writes a question with fresh values.
 func (c *copying) write(r *rand.Rand) (Ask, []line) {
 	var lines []line
+	labels := map[string]bool{}
+	label := func() string {
+		for {
+			if l := lineLabel(r); !labels[l] {
+				labels[l] = true
+				return l
+			}
+		}
+	}
 	for _, l := range c.lures {
 		text, fresh := fill(lures[l].text, r)
-		lines = append(lines, line{l, lineLabel(r), text, fresh, lineLabel(r), disguised(text, r)})
+		lines = append(lines, line{l, label(), text, fresh, label(), disguised(text, r)})
 	}
 	ask := Ask{MaxTokens: copyTokens, Header: http.Header{"User-Agent": {c.dress.agent}}}
 	if c.dress.tool != "" {
@@ -221,7 +241,7 @@ func (c *copying) write(r *rand.Rand) (Ask, []line) {
 	return ask, lines
 }
 
-// lineLabel is a name for a line that no other line has.
+// lineLabel is a name for a line.
 func lineLabel(r *rand.Rand) string { return "L" + randomOf(r, "23456789", 5) }
 
 // alphabets that values are drawn from.
@@ -413,9 +433,8 @@ func (t *Trial) concludeTamper(seen *tampering) {
 	}
 	var failed [2]bool
 	for _, a := range seen.rules {
-		x := seen.texts[a.lure]
-		p, err := stat.Fisher(x.wrong, x.n-x.wrong, seen.controls.wrong, seen.controls.n-seen.controls.wrong)
-		if a.n < ruleSeen || err != nil || p.Greater > ruleP {
+		p, ruled := seen.ruled(a)
+		if !ruled {
 			continue
 		}
 		where, kind := "as text", 0
@@ -425,7 +444,7 @@ func (t *Trial) concludeTamper(seen *tampering) {
 		failed[kind] = true
 		t.Find(verdict.Finding{Label: verdict.IntegrityFailed, Null: verdict.Integrity, Text: fmt.Sprintf(
 			"%.200q came back %s as %.200q, %d times alike; %d of %d random texts of the same form came back changed (p = %.2g).",
-			a.want, where, a.got, a.n, seen.controls.wrong, seen.controls.n, p.Greater)})
+			a.want, where, a.got, a.n, seen.controls.wrong, seen.controls.n, p)})
 	}
 	mismatches, checked := 0, 0
 	for kind := range failed {

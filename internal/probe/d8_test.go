@@ -92,6 +92,44 @@ func TestTamperFound(t *testing.T) {
 	}
 }
 
+// TestTamperSeldom: a relay that rewrites one answer in ten is found when the budget
+// allows to see three of them, and nothing else is.
+func TestTamperSeldom(t *testing.T) {
+	backend := startModel(t, copier(0))
+	for share, least := range map[float64]int{.1: 9, 0: 0} {
+		found := 0
+		for seed := range 10 {
+			url := startRelay(t, "R15:1", backend, func(c *upstreamtest.RelayConfig) {
+				c.Tamper.After, c.Tamper.Share, c.Seed = 0, share, uint64(seed)
+			})
+			if r := auditOnly(t, "D8", 90, url, seed); len(r.Findings) > 0 {
+				found++
+			} else if r.Queries != 90 {
+				t.Errorf("share %v: gave up after %d questions", share, r.Queries)
+			}
+		}
+		if found < least || least == 0 && found > 0 {
+			t.Errorf("share %v: found in %d of 10", share, found)
+		}
+	}
+}
+
+// TestTamperLabels: no two lines of a question have one label.
+func TestTamperLabels(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	c := copying{dress: dresses[0], lures: r.Perm(len(lures))}
+	for range 500 {
+		_, lines := c.write(r)
+		seen := map[string]bool{}
+		for _, l := range lines {
+			if seen[l.label] || seen[l.mark] || l.label == l.mark {
+				t.Fatalf("%q or %q stands twice", l.label, l.mark)
+			}
+			seen[l.label], seen[l.mark] = true, true
+		}
+	}
+}
+
 // wallet puts its own wallet in the place of each.
 func wallet(text string) string {
 	for {

@@ -55,8 +55,8 @@ func (r *recorder) items(ctx context.Context, ref *reference.Reference) error {
 	if best == nil {
 		return &unfitError{fmt.Sprintf("the model solves fewer than %d kinds to %.0f %%", minKinds, 100*fairAccuracy)}
 	}
-	var err error
-	if best.Sample, err = itemSample(best.Mixture, best.Choice); err != nil {
+	best, err := NewAccuracy(best.Mixture, best.Choice)
+	if err != nil {
 		return err
 	}
 	for v := range r.Variants {

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"sallyport/internal/exam"
 	"sallyport/internal/reference"
+	"sallyport/internal/stat"
 )
 
 // itemTokens is the least that the answer to an item may take: a model that reasons
@@ -74,6 +76,40 @@ func makeItem(family string, difficulty int, choice bool, key []byte, label stri
 	}
 	return exam.Item{}, fmt.Errorf("%w of %s at difficulty %d: %w", errNoItem, family, difficulty, err)
 }
+
+// NewAccuracy is an accuracy on a mixture of kinds, of which nothing is measured yet.
+func NewAccuracy(mixture []reference.Share, choice bool) (*reference.Accuracy, error) {
+	sample, err := itemSample(mixture, choice)
+	if err != nil {
+		return nil, err
+	}
+	return &reference.Accuracy{Mixture: mixture, Choice: choice, Sample: sample}, nil
+}
+
+// Items are those that an audit with this key of an endpoint, begun at that time, may
+// put: of each kind the first n, which is as many as it puts in all. Whoever simulates
+// an endpoint finds the answers here.
+func Items(key [32]byte, f Facts, started time.Time, a *reference.Accuracy, n int) (map[string]exam.Item, error) {
+	seed, items := itemKey(key, f, started), map[string]exam.Item{}
+	for _, s := range a.Mixture {
+		for i := range n {
+			item, err := makeItem(s.Family, s.Difficulty, a.Choice, seed[:], itemsLabel, uint64(i))
+			if err != nil {
+				return nil, err
+			}
+			items[item.Prompt] = item
+		}
+	}
+	return items, nil
+}
+
+// itemKey is the key of the items of one audit.
+func itemKey(key [32]byte, f Facts, started time.Time) [32]byte {
+	return stat.Seed(key, "items", f.URL, f.Model, started.Format(time.RFC3339Nano))
+}
+
+// itemsLabel tells the items of audits from those that references are recorded with.
+const itemsLabel = "D5"
 
 // itemSample is the SHA-256 over one item of each share under a fixed seed: it differs
 // where another version of the generator would make other items, on which a recorded

@@ -76,13 +76,30 @@ func newPool(s *settings, asked []Question, cells []string, variants ...model) (
 	if usable == 0 {
 		return nil, errNoCells
 	}
-	perAnswer := 4 // samples of the reference beside one answer; see probe's one-word detector
-	if len(variants) > 1 {
+	p.wanted = samples(len(variants), s.Budget, usable)
+	return p, nil
+}
+
+// samples are how many of a cell and variant a bank needs for so many questions. Which
+// cells count is decided on each audit's own train split, so there may be fewer.
+func samples(variants, questions, cells int) int {
+	perAnswer := 4 // samples of the reference beside one answer; see probe's detectors of cells
+	if variants > 1 {
 		perAnswer = 16
 	}
-	// Which cells count is decided on each audit's own train split, so there may be fewer.
-	p.wanted = perAnswer * (s.Budget*3/(2*usable) + 8)
-	return p, nil
+	return perAnswer * (questions*3/(2*cells) + 8)
+}
+
+// simulated is a reference of so many deployments without anything recorded. It is not
+// sealed: only its samples matter to a detector.
+func simulated(variants int) *reference.Opened {
+	o := &reference.Opened{ID: "lab", Reference: reference.Reference{
+		Name: "lab", Model: facts.Model, Recorded: recorded, Expires: recorded.AddDate(100, 0, 0), Protocol: reference.Protocol{Questions: probe.QuestionsVersion},
+	}}
+	for v := range variants {
+		o.Variants = append(o.Variants, reference.Variant{Name: fmt.Sprint(v), Class: "local"})
+	}
+	return o
 }
 
 // usable are the cells whose exact entropy is within the detector's bounds.
@@ -97,15 +114,8 @@ func (p *pool) usable() []string {
 }
 
 // reference is a fresh one, whose samples are drawn from the recorded distributions.
-// It is not sealed: only its samples matter to a detector.
 func (p *pool) reference(r *rand.Rand) *reference.Opened {
-	now := recorded
-	o := &reference.Opened{ID: "lab", Reference: reference.Reference{
-		Name: "lab", Model: facts.Model, Recorded: now, Expires: now.AddDate(100, 0, 0), Protocol: reference.Protocol{Questions: probe.QuestionsVersion},
-	}}
-	for v := range p.variants {
-		o.Variants = append(o.Variants, reference.Variant{Name: fmt.Sprint(v), Class: "local"})
-	}
+	o := simulated(len(p.variants))
 	for _, id := range p.cells {
 		cell := reference.Cell{ID: id}
 		index := map[string]int{}
@@ -181,13 +191,49 @@ type curves map[string]verdict.Evidence
 // column names a detector's evidence on a hypothesis.
 func column(id verdict.ID, n verdict.Null) string { return string(id) + " " + string(n) }
 
-// add takes the evidence of a report.
+// add takes the evidence of a report's detectors that came to an end. That of one which
+// compares once came after all of its questions.
 func (c curves) add(r *verdict.Report) {
 	for _, d := range r.Detectors {
 		for _, e := range d.Evidence {
-			c[column(d.ID, e.Null)] = e
+			if e.P > 0 {
+				e.N, e.Curve = d.Queries, []verdict.Point{{X: float64(d.Queries), Y: e.LogE}}
+			}
+			if d.State == verdict.Ran {
+				c[column(d.ID, e.Null)] = e
+			}
 		}
 	}
+}
+
+// result is what the curves, and those of the fused verdicts, came to in one audit. A
+// detector that compares once rejects by its p-value: the e-value made of it is worth
+// less.
+func (c curves) result(audit int) (result, error) {
+	res := result{Audit: audit, Crossed: map[string]crossing{}}
+	for _, n := range bothNulls {
+		fused, err := c.fused(n)
+		if err != nil {
+			return result{}, err
+		}
+		if fused.Curve != nil {
+			res.Crossed[column("FUSED", n)] = crossings(fused.Curve, fused.MaxLogE)
+		}
+	}
+	for key, e := range c {
+		x := crossings(e.Curve, e.MaxLogE)
+		if e.P > 0 {
+			x = crossing{N: e.N}
+			if e.P <= .05 {
+				x.Five = e.N
+			}
+			if e.P <= .01 {
+				x.One = e.N
+			}
+		}
+		res.Crossed[key] = x
+	}
+	return res, nil
 }
 
 // fused is the weighted mean of the detectors' e-values on a hypothesis, one
@@ -199,6 +245,9 @@ func (c curves) fused(n verdict.Null) (verdict.Evidence, error) {
 		if id, of, _ := strings.Cut(key, " "); of == string(n) {
 			applicable = append(applicable, verdict.ID(id))
 		}
+	}
+	if len(applicable) == 0 {
+		return verdict.Evidence{}, nil
 	}
 	for id, w := range verdict.Weights(n, applicable) {
 		weights[string(id)], names = w, append(names, string(id))

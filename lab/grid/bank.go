@@ -42,9 +42,9 @@ func (b bank) types() string {
 type library struct {
 	dir   string
 	banks map[string]bank
-	hash  string // of the manifest
-	known map[string]string
-	asked []Question
+	hash  string            // of the manifest
+	known map[string]string // cells by the hash of a question
+	*learnt
 }
 
 func openLibrary(dir string) (*library, error) {
@@ -60,10 +60,10 @@ func openLibrary(dir string) (*library, error) {
 	}
 	sum := sha256.Sum256(raw)
 	l := &library{dir: dir, banks: m.Banks, hash: hex.EncodeToString(sum[:]), known: map[string]string{}}
-	if l.asked, err = questions(); err != nil {
+	if l.learnt, err = learn(); err != nil {
 		return nil, err
 	}
-	for _, q := range l.asked {
+	for _, q := range slices.Concat(l.questions, l.beginnings) {
 		l.known[q.SHA256] = q.Cell
 	}
 	return l, nil

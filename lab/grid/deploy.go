@@ -15,20 +15,23 @@ type deployments struct {
 	recordings     map[string]recording // by arm: the claimed model's, and the substitute
 	models         map[string]model     // the same, served
 	texts          map[string]texts
+	prose          map[string]*prose
 	claimed, other model
 	variants       []model // the claimed model's recorded honest deployments; the first is it
 	names          []string
 }
 
-// wordBank is the file of an arm's word questions, and textBank that of its texts.
-func wordBank(arm string) string { return "words-" + arm + ".jsonl.gz" }
-func textBank(arm string) string { return "texts-" + arm + ".jsonl.gz" }
+// wordBank is the file of an arm's word questions, textBank that of its answers to
+// prompts like traffic, and proseBank that of its continuations.
+func wordBank(arm string) string  { return "words-" + arm + ".jsonl.gz" }
+func textBank(arm string) string  { return "texts-" + arm + ".jsonl.gz" }
+func proseBank(arm string) string { return "prose-" + arm + ".jsonl.gz" }
 
 // deploy serves what was recorded for a scenario. Its models and their variants must
 // be there; rows whose arms are not are left out.
 func deploy(l *library, s *settings, sc *scenario) (*deployments, error) {
 	d := &deployments{
-		scenario: sc, library: l, settings: s, recordings: map[string]recording{}, models: map[string]model{}, texts: map[string]texts{},
+		scenario: sc, library: l, settings: s, recordings: map[string]recording{}, models: map[string]model{}, texts: map[string]texts{}, prose: map[string]*prose{},
 	}
 	for _, name := range sortedKeys(l.banks) {
 		kind, rest, _ := strings.Cut(name, "-")
@@ -37,10 +40,15 @@ func deploy(l *library, s *settings, sc *scenario) (*deployments, error) {
 			continue
 		}
 		var err error
-		if kind == "texts" {
+		switch kind {
+		case "texts":
 			d.texts[arm], err = l.texts(arm)
-		} else if d.recordings[arm], err = l.words(arm); err == nil {
-			d.models[arm] = d.recordings[arm].serve(serving{temperature: s.Temperature})
+		case "prose":
+			d.prose[arm], err = l.prose(arm)
+		default:
+			if d.recordings[arm], err = l.words(arm); err == nil {
+				d.models[arm] = d.recordings[arm].serve(serving{temperature: s.Temperature})
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -86,10 +94,28 @@ func (d *deployments) traffic(arm string, share float64) *shadow {
 		return nil
 	}
 	s.variants = []texts{s.claimed}
-	if v := d.texts[d.Claimed+"-cache"]; v != nil {
-		s.variants = append(s.variants, v)
+	for _, suffix := range d.settings.Variants {
+		if v := d.texts[d.Claimed+suffix]; v != nil {
+			s.variants = append(s.variants, v)
+		}
 	}
 	return s
+}
+
+// writes is how an endpoint continues texts: the share that an arm continues. It is nil
+// where no continuations were recorded.
+func (d *deployments) writes(arm string, share float64) *writing {
+	w := &writing{claimed: d.prose[d.Claimed], other: d.prose[arm], share: share, cells: d.library.learnt.texts}
+	if w.claimed == nil || share > 0 && w.other == nil {
+		return nil
+	}
+	w.variants = []*prose{w.claimed}
+	for _, suffix := range d.settings.Variants {
+		if v := d.prose[d.Claimed+suffix]; v != nil {
+			w.variants = append(w.variants, v)
+		}
+	}
+	return w
 }
 
 // known are the cells that a spoofing relay knows: every second one.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -37,7 +38,7 @@ func TestGrid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := newPool(s, l.asked, d.cells(), d.variants...)
+		p, err := newPool(s, l.questions, d.cells(), d.variants...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,6 +74,128 @@ func TestGrid(t *testing.T) {
 	}
 }
 
+// TestOracles runs a few audits of simulated models and asserts the direction only. That
+// every detector ran shows that the oracles know what they are asked.
+func TestOracles(t *testing.T) {
+	l, s := open(t)
+	rows, err := oracleRows(s, &s.Dev[0], l.learnt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const audits = 6
+	all := []string{column("D5", verdict.Same), column("D6", verdict.Same), column("D11", verdict.Same), column("FUSED", verdict.Same)}
+	r := &run{settings: s, library: l, told: t.Logf}
+	seen := map[string]bool{}
+	for _, row := range rows {
+		if seen[row.id] {
+			t.Errorf("two rows are called %s", row.id)
+		}
+		seen[row.id] = true
+		found, known := map[string][]string{
+			"R0, 0.95 to 0.5": {}, "R5": {}, "R1, 0.95 to 0.5": all, "R9": all, "R8": {column("D5", verdict.Same), column("FUSED", verdict.Same)},
+		}[row.id]
+		if !known {
+			continue
+		}
+		got, err := r.audits(t.Context(), row.id, audits, func(i int, seed [32]byte) (result, error) { return row.against.audit(t.Context(), &row, i, seed) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range all {
+			least, most := 0, 1
+			if slices.Contains(found, name) {
+				least, most = audits, audits
+			}
+			if c := tallied(got, name); c.n != audits || c.one < least || c.one > most {
+				t.Errorf("%s, %s: %d of %d reject, want %d to %d of %d", row.id, name, c.one, c.n, least, most, audits)
+			}
+		}
+	}
+}
+
+// TestProse: another model is told by its continuations, and the claimed one is not.
+func TestProse(t *testing.T) {
+	l, s := open(t)
+	d, err := deploy(l, s, &s.Dev[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for w, reject := range map[*writing]bool{d.writes("", 0): false, d.writes(d.Substitute, 1): true} {
+		for i := range 3 {
+			seen := curves{}
+			if err := w.audit(t.Context(), [32]byte{byte(i)}, seen); err != nil {
+				t.Fatal(err)
+			}
+			res, err := seen.result(i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c := res.Crossed[column("D13", verdict.Same)]; c.N != proseBudget || c.One > 0 != reject {
+				t.Errorf("audit %d of a share of %v: %+v", i, w.share, c)
+			}
+		}
+	}
+}
+
+// TestWire audits some relays over HTTP, and finds what each should bear.
+func TestWire(t *testing.T) {
+	names := map[string]bool{}
+	for i := range wireRows {
+		row := &wireRows[i]
+		if names[row.name()] {
+			t.Errorf("two rows are called %s", row.name())
+		}
+		names[row.name()] = true
+		switch row.name() {
+		case "R0", "R1n", "R0 falling back", "R0 thinking", "R1n unthinking", "R0 copying", "R15:1 copying":
+		default:
+			continue
+		}
+		res, err := auditWire(t.Context(), row, 0, [32]byte{1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := res.Labels[1:]
+		if row.label == "" && len(found) > 0 || row.label != "" && !slices.ContainsFunc(found, func(l string) bool { return strings.HasSuffix(l, string(row.label)) }) {
+			t.Errorf("%s: found %q, want %q", row.name(), found, row.label)
+		}
+		if len(res.Crossed) != len(wireDetectors[row.before]) {
+			t.Errorf("%s: of %v there are results of %v", row.name(), wireDetectors[row.before], sortedKeys(res.Crossed))
+		}
+	}
+}
+
+// TestRewritten: of 213 whole lists three are rewritten with a chance of .8 by a relay
+// that rewrites one in fifty.
+func TestRewritten(t *testing.T) {
+	r := wireRow{preset: "R15", before: copying}
+	if got := r.rewritten(""); !strings.HasSuffix(got, "for .8 it takes 219") {
+		t.Error(got)
+	}
+}
+
+// TestBatch: what compares once rejects by p, after all of its questions.
+func TestBatch(t *testing.T) {
+	seen := curves{}
+	seen.add(&verdict.Report{Detectors: []verdict.Result{
+		{ID: "D11", State: verdict.Ran, Queries: 80, Evidence: []verdict.Evidence{{Null: verdict.Same, N: 1, P: .02, LogE: .3, MaxLogE: .3}}},
+		{ID: "D13", State: verdict.Inconclusive, Queries: 80, Evidence: []verdict.Evidence{{Null: verdict.Same, N: 1, P: .001, LogE: 1, MaxLogE: 1}}},
+	}})
+	res, err := seen.result(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := res.Crossed[column("D11", verdict.Same)]; c != (crossing{Five: 80, N: 80}) || res.Audit != 3 {
+		t.Errorf("%+v", res)
+	}
+	if _, counted := res.Crossed[column("D13", verdict.Same)]; counted {
+		t.Error("a detector that could not tell is counted")
+	}
+	if c := res.Crossed[column("FUSED", verdict.Same)]; c != (crossing{N: 80}) {
+		t.Errorf("fused: %+v", c)
+	}
+}
+
 // TestScenarios makes sure that every scenario can be run, before the run that counts.
 func TestScenarios(t *testing.T) {
 	l, s := open(t)
@@ -81,7 +204,7 @@ func TestScenarios(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := newPool(s, l.asked, d.cells(), d.variants...)
+		p, err := newPool(s, l.questions, d.cells(), d.variants...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,8 @@
 // lab/record.py recorded of real models, by the product's own code; lab/README.md says
 // what is real and what is simulated.
 //
-//	grid questions       print the questions, for record.py
+//	grid questions       print the questions for words, for record.py
+//	grid beginnings      print the questions that give the beginning of a text
 //	grid dev             a small run on the dev scenario, to develop with
 //	grid holdout         the run that counts: committed files only, once; writes holdout.md
 package main
@@ -22,6 +23,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -45,13 +47,17 @@ func command(ctx context.Context, arguments []string) error {
 		wire   = flags.Int("wire", 3, "dev: audits of a row over HTTP")
 	)
 	if len(arguments) == 0 {
-		return errors.New("name a verb: questions, dev or holdout")
+		return errors.New("name a verb: questions, beginnings, dev or holdout")
 	}
 	if err := flags.Parse(arguments[1:]); err != nil {
 		return err
 	}
-	if arguments[0] == "questions" {
-		return printQuestions(os.Stdout)
+	if arguments[0] == "questions" || arguments[0] == "beginnings" {
+		l, err := learn()
+		if err != nil {
+			return err
+		}
+		return printQuestions(os.Stdout, map[string][]Question{"questions": l.questions, "beginnings": l.beginnings}[arguments[0]])
 	}
 	s, err := readSettings(here)
 	if err != nil {
@@ -63,12 +69,12 @@ func command(ctx context.Context, arguments []string) error {
 	}
 	switch arguments[0] {
 	case "dev":
-		s.Audits, s.Honest, s.Wire = *audits, *honest, *wire
+		s.Audits, s.Honest, s.Oracles.Honest, s.Wire = *audits, *honest, *honest, *wire
 		return develop(ctx, s, l)
 	case "holdout":
 		return holdout(ctx, s, l)
 	}
-	return fmt.Errorf("no verb is called %q: questions, dev or holdout", arguments[0])
+	return fmt.Errorf("no verb is called %q: questions, beginnings, dev or holdout", arguments[0])
 }
 
 // here is the folder of this command, from the root of the repository.
@@ -125,29 +131,48 @@ func newRun(s *settings, l *library, seed [32]byte, name string) *run {
 	}}
 }
 
-// print runs scenarios and the rows over HTTP and writes what they came to.
+// print runs scenarios, the rows on oracles and those over HTTP, and writes what they
+// came to.
 func (r *run) print(ctx context.Context, w io.Writer, scenarios []scenario, title string) error {
 	started := time.Now()
 	var out []func(io.Writer)
+	var took []string
+	group := func(name string, run func() (func(io.Writer), error)) error {
+		began := time.Now()
+		write, err := run()
+		out, took = append(out, write), append(took, fmt.Sprintf("%s %s", name, time.Since(began).Round(time.Second)))
+		return err
+	}
 	for i := range scenarios {
-		t, err := r.scenario(ctx, &scenarios[i])
-		if err != nil {
+		if err := group(scenarios[i].Name, func() (func(io.Writer), error) { return written(r.scenario(ctx, &scenarios[i])) }); err != nil {
 			return err
 		}
-		out = append(out, t.print)
 	}
-	wire, err := r.wire(ctx)
-	if err != nil {
+	if err := group("simulated models", func() (func(io.Writer), error) { return written(r.oracles(ctx, &scenarios[0])) }); err != nil {
+		return err
+	}
+	if err := group("over HTTP", func() (func(io.Writer), error) {
+		results, err := r.wire(ctx)
+		return func(w io.Writer) { printWire(w, results) }, err
+	}); err != nil {
 		return err
 	}
 	runs, err := holdoutRuns(here)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "# Grid\n\n%s Banks %.12s. Holdout runs so far: %d. This took %s.\n\n", title, r.library.hash, len(runs), time.Since(started).Round(time.Second))
+	fmt.Fprintf(w, "# Grid\n\n%s Banks %.12s. Holdout runs so far: %d. This took %s: %s.\n\n",
+		title, r.library.hash, len(runs), time.Since(started).Round(time.Second), strings.Join(took, ", "))
 	for _, write := range out {
 		write(w)
 	}
-	printWire(w, wire)
 	return nil
+}
+
+// written is how a table is written.
+func written(t *table, err error) (func(io.Writer), error) {
+	if err != nil {
+		return nil, err
+	}
+	return t.print, nil
 }

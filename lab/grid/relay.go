@@ -12,42 +12,64 @@ type relay func(r *rand.Rand) answerer
 // answerer answers the n-th question, about a cell.
 type answerer func(n int, cell string) string
 
+// choice says which of several models the n-th question goes to. Of each audit it
+// starts anew.
+type choice[M any] func(r *rand.Rand) func(n int) M
+
+// one is always the same.
+func one[M any](m M) choice[M] {
+	return func(*rand.Rand) func(int) M { return func(int) M { return m } }
+}
+
+// mixed takes another for a share of the questions.
+func mixed[M any](claimed, other M, share float64) choice[M] {
+	return func(r *rand.Rand) func(int) M {
+		return func(int) M {
+			if r.Float64() < share {
+				return other
+			}
+			return claimed
+		}
+	}
+}
+
+// turns changes between two every so many questions, from a random beginning.
+func turns[M any](a, b M, every int) choice[M] {
+	return func(r *rand.Rand) func(int) M {
+		start := r.IntN(2 * every)
+		return func(n int) M {
+			if (start+n)/every%2 == 0 {
+				return a
+			}
+			return b
+		}
+	}
+}
+
 // from draws a model's answer.
 func from(m model, r *rand.Rand, cell string) string {
 	d := m[cell]
 	return d.texts[d.draw(r)]
 }
 
-// always answers from one model.
-func always(m model) relay {
-	return func(r *rand.Rand) answerer { return func(_ int, cell string) string { return from(m, r, cell) } }
+// answering answers from the models that are chosen.
+func answering(by choice[model]) relay {
+	return func(r *rand.Rand) answerer {
+		chosen := by(r)
+		return func(n int, cell string) string { return from(chosen(n), r, cell) }
+	}
 }
+
+// always answers from one model.
+func always(m model) relay { return answering(one(m)) }
 
 // diluted answers a share of the questions from another model.
 func diluted(claimed, other model, share float64) relay {
-	return func(r *rand.Rand) answerer {
-		return func(_ int, cell string) string {
-			if r.Float64() < share {
-				return from(other, r, cell)
-			}
-			return from(claimed, r, cell)
-		}
-	}
+	return answering(mixed(claimed, other, share))
 }
 
-// alternating changes between two models every so many questions, from a random
-// beginning.
-func alternating(a, b model, every int) relay {
-	return func(r *rand.Rand) answerer {
-		start := r.IntN(2 * every)
-		return func(n int, cell string) string {
-			if (start+n)/every%2 == 0 {
-				return from(a, r, cell)
-			}
-			return from(b, r, cell)
-		}
-	}
-}
+// alternating changes between two models every so many questions.
+func alternating(a, b model, every int) relay { return answering(turns(a, b, every)) }
 
 // spoofed answers from another model, but as the claimed one in the cells that the
 // relay knows.

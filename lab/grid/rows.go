@@ -12,8 +12,11 @@ type row struct {
 	id        string
 	what      string
 	relay     relay
-	shadow    *shadow // how it treats traffic; nil when no text was recorded
-	honest    bool    // no hypothesis that is listed in quiet may be rejected
+	shadow    *shadow         // how it treats traffic; nil when no text was recorded
+	prose     *writing        // how it continues texts; nil when none was recorded
+	oracle    choice[*oracle] // of rows on oracles, who answers
+	against   *oracles        // and what they claim to be
+	honest    bool            // no hypothesis that is listed in quiet may be rejected
 	quiet     []verdict.Null
 	bars      []bar
 	published string
@@ -31,13 +34,13 @@ type bar struct {
 
 var bothNulls = []verdict.Null{verdict.Same, verdict.Honest}
 
-// rows are the lines of the grid that are simulated on the banks.
+// rows are the lines of the grid that are run on the banks.
 func (d *deployments) rows() []row {
 	rows := d.honestRows()
 	tv := fmt.Sprintf("TV %.2f", d.distance(d.claimed, d.other))
 	rows = append(
 		rows,
-		row{id: "R1", what: "swap: " + d.Substitute, relay: always(d.other), shadow: d.traffic(d.Substitute, 1), note: tv, published: publishedSwap, bars: []bar{
+		row{id: "R1", what: "swap: " + d.Substitute, relay: always(d.other), shadow: d.traffic(d.Substitute, 1), prose: d.writes(d.Substitute, 1), note: tv, published: publishedSwap, bars: []bar{
 			{column("D3", verdict.Same), .99, 100, false}, {column("D3", verdict.Honest), .99, 100, false},
 		}},
 		row{id: "R1 sibling", what: "swap by a model at TV .4", relay: always(d.claimed.toward(d.other, .4)), note: "oracle, no bar"},
@@ -46,7 +49,7 @@ func (d *deployments) rows() []row {
 		arm := d.Claimed + suffix
 		if m := d.models[arm]; m != nil {
 			rows = append(rows, row{
-				id: "R2 " + arm, what: "the weights quantised again", relay: always(m), shadow: d.traffic(arm, 1),
+				id: "R2 " + arm, what: "the weights quantised again", relay: always(m), shadow: d.traffic(arm, 1), prose: d.writes(arm, 1),
 				note: fmt.Sprintf("TV %.2f; %s", d.distance(d.claimed, m), d.library.banks[wordBank(arm)].types()), published: publishedQuantised,
 			})
 		}
@@ -61,7 +64,7 @@ func (d *deployments) rows() []row {
 	for _, eps := range d.Eps {
 		rows = append(rows, row{
 			id: fmt.Sprintf("R3 %g", eps), what: "dilution with " + d.Substitute, relay: diluted(d.claimed, d.other, eps),
-			shadow: d.traffic(d.Substitute, eps), published: publishedDilution, bars: dilutionBars[eps],
+			shadow: d.traffic(d.Substitute, eps), prose: d.writes(d.Substitute, eps), published: publishedDilution, bars: dilutionBars[eps],
 		})
 	}
 	rows = append(rows, d.conditionalRows()...)
@@ -76,12 +79,21 @@ var dilutionBars = map[float64][]bar{
 
 // honestRows are the endpoints that may not be accused.
 func (d *deployments) honestRows() []row {
-	rows := []row{{id: "R0", what: "honest", relay: always(d.claimed), shadow: d.traffic("", 0), honest: true, quiet: bothNulls, published: publishedHonest}}
+	rows := []row{{id: "R0", what: "honest", relay: always(d.claimed), shadow: d.traffic("", 0), prose: d.writes("", 0), honest: true, quiet: bothNulls, published: publishedHonest}}
 	for i, m := range d.variants[1:] {
 		rows = append(rows, row{
-			id: "R0b " + d.names[i+1], what: "honest, a recorded variant", relay: always(m), shadow: d.traffic(d.names[i+1], 1), honest: true, quiet: bothNulls[1:],
+			id: "R0b " + d.names[i+1], what: "honest, a recorded variant", relay: always(m), shadow: d.traffic(d.names[i+1], 1), prose: d.writes(d.names[i+1], 1), honest: true, quiet: bothNulls[1:],
 			note: fmt.Sprintf("TV %.3f", d.distance(d.claimed, m)), published: publishedHonest,
 		})
+	}
+	for _, suffix := range d.settings.Builds {
+		arm := d.Claimed + suffix
+		if m := d.models[arm]; m != nil {
+			rows = append(rows, row{
+				id: "R0b " + arm, what: "honest, another build that is not recorded", relay: always(m), honest: true, quiet: bothNulls[1:],
+				note: fmt.Sprintf("TV %.3f", d.distance(d.claimed, m)), published: publishedHonest,
+			})
+		}
 	}
 	last, unlike := d.variants[len(d.variants)-1], d.claimed.toward(d.other, .11)
 	both := []model{d.claimed, unlike}
@@ -102,10 +114,10 @@ func (d *deployments) conditionalRows() []row {
 	blind := []bar{{column("D3", verdict.Same), .1, 1500, true}, {column("D4", verdict.Same), .95, 500, false}}
 	return []row{
 		{id: "R4", what: "another model every second 600 answers", relay: alternating(d.claimed, d.other, 600), shadow: d.traffic(d.Substitute, .5), note: "ten minutes at an answer a second; traffic as half diluted", published: publishedUpdate},
-		{id: "R5", what: "real for probes, another model for traffic", relay: always(d.claimed), shadow: d.traffic(d.Substitute, 1), bars: blind, published: publishedNone},
-		{id: "R6", what: "real for a new key's questions, another model for traffic", relay: always(d.claimed), shadow: d.traffic(d.Substitute, 1), note: "probes under a key of their own", published: publishedNone},
-		{id: "R7", what: "another model for the longer half of prompts", relay: always(d.claimed), shadow: d.traffic(d.Substitute, .5), note: "word questions are short; traffic as half diluted", published: publishedNone},
-		{id: "R8", what: "another model that knows half of the cells", relay: spoofed(d.claimed, d.other, d.known()), shadow: d.traffic(d.Substitute, 1), published: publishedSpoof},
+		{id: "R5", what: "real for probes, another model for traffic", relay: always(d.claimed), shadow: d.traffic(d.Substitute, 1), prose: d.writes("", 0), bars: blind, published: publishedNone},
+		{id: "R6", what: "real for a new key's questions, another model for traffic", relay: always(d.claimed), shadow: d.traffic(d.Substitute, 1), prose: d.writes("", 0), note: "probes under a key of their own", published: publishedNone},
+		{id: "R7", what: "another model for the longer half of prompts", relay: always(d.claimed), shadow: d.traffic(d.Substitute, .5), prose: d.writes("", 0), note: "word questions and beginnings are short; traffic as half diluted", published: publishedNone},
+		{id: "R8", what: "another model that knows half of the cells", relay: spoofed(d.claimed, d.other, d.known()), shadow: d.traffic(d.Substitute, 1), prose: d.writes(d.Substitute, 1), published: publishedSpoof},
 		{id: "R9", what: "another model, restyled", relay: restyled(d.other), note: "words alone; no traffic", published: publishedNone},
 		{id: "R13", what: "one answer a cell, from a cache", relay: cached(d.claimed), note: "words alone"},
 	}
@@ -122,10 +134,11 @@ func (d *deployments) settingsRows() []row {
 		rows = append(rows, row{id: "R10 " + c.name, what: "other sampling", relay: always(m), note: fmt.Sprintf("TV %.2f", d.distance(d.claimed, m))})
 	}
 	for _, n := range d.settings.Hidden {
-		if m := d.models[fmt.Sprintf("%s-hidden%d", d.Claimed, n)]; m != nil {
+		arm := fmt.Sprintf("%s-hidden%d", d.Claimed, n)
+		if m := d.models[arm]; m != nil {
 			rows = append(rows, row{
-				id: fmt.Sprintf("R11 %d", n), what: "hidden prompt of about so many tokens", relay: always(m),
-				note: fmt.Sprintf("TV %.2f; words alone: named by D1, below", d.distance(d.claimed, m)), published: publishedPrompt,
+				id: fmt.Sprintf("R11 %d", n), what: "hidden prompt of about so many tokens", relay: always(m), shadow: d.traffic(arm, 1),
+				note: fmt.Sprintf("TV %.2f; words and traffic alone: named by D1, below", d.distance(d.claimed, m)), published: publishedPrompt,
 			})
 		}
 	}

@@ -15,7 +15,6 @@ import (
 	"sync"
 
 	"sallyport/internal/stat"
-	"sallyport/internal/verdict"
 )
 
 // run is one run of the grid. What it has done is kept in dir, so that it goes on
@@ -28,32 +27,26 @@ type run struct {
 	told     func(format string, args ...any)
 }
 
-// table is what a scenario came to.
-type table struct {
-	scenario *scenario
-	rows     []row
-	cells    int // that count
-	results  map[string][]result
-}
-
 // scenario runs the rows of one scenario.
 func (r *run) scenario(ctx context.Context, sc *scenario) (*table, error) {
 	d, err := deploy(r.library, r.settings, sc)
 	if err != nil {
 		return nil, err
 	}
-	usual, err := newPool(r.settings, r.library.asked, d.cells(), d.variants...)
+	usual, err := newPool(r.settings, r.library.questions, d.cells(), d.variants...)
 	if err != nil {
 		return nil, err
 	}
-	t := &table{scenario: sc, rows: d.rows(), cells: len(usual.usable()), results: map[string][]result{}}
+	t := &table{columns: bankColumns, rows: d.rows(), results: map[string][]result{}}
+	t.title = fmt.Sprintf("%s: %s claimed, %s substituted", sc.Name, sc.Claimed, sc.Substitute)
+	t.about = fmt.Sprintf("%d of %d cells count.", len(usual.usable()), len(sc.cells()))
 	for i := range t.rows {
 		row, p, n := &t.rows[i], usual, r.settings.Audits
 		if row.honest {
 			n = r.settings.Honest
 		}
 		if row.variants != nil {
-			if p, err = newPool(r.settings, r.library.asked, d.cells(), row.variants...); err != nil {
+			if p, err = newPool(r.settings, r.library.questions, d.cells(), row.variants...); err != nil {
 				return nil, err
 			}
 		}
@@ -67,7 +60,8 @@ func (r *run) scenario(ctx context.Context, sc *scenario) (*table, error) {
 	return t, nil
 }
 
-// audit runs one audit of a row: word questions, pairs of traffic, and both together.
+// audit runs one audit of a row: word questions, continuations, pairs of traffic, and
+// all together.
 func (p *pool) audit(ctx context.Context, w *row, i int, seed [32]byte) (result, error) {
 	report, err := p.words(ctx, stat.Seed(seed, "words"), w.relay, p.settings.Budget)
 	if err != nil {
@@ -75,23 +69,17 @@ func (p *pool) audit(ctx context.Context, w *row, i int, seed [32]byte) (result,
 	}
 	seen := curves{}
 	seen.add(report)
+	if w.prose != nil {
+		if err := w.prose.audit(ctx, stat.Seed(seed, "prose"), seen); err != nil {
+			return result{}, fmt.Errorf("audit %s: %w", w.id, err)
+		}
+	}
 	if w.shadow != nil {
 		if err := w.shadow.pairs(stat.Seed(seed, "traffic"), seen); err != nil {
 			return result{}, fmt.Errorf("audit %s: %w", w.id, err)
 		}
 	}
-	res := result{Audit: i, Crossed: map[string]crossing{}}
-	for _, n := range []verdict.Null{verdict.Same, verdict.Honest} {
-		fused, err := seen.fused(n)
-		if err != nil {
-			return result{}, err
-		}
-		res.Crossed["FUSED "+string(n)] = crossings(fused.Curve, fused.MaxLogE)
-	}
-	for key, e := range seen {
-		res.Crossed[key] = crossings(e.Curve, e.MaxLogE)
-	}
-	return res, nil
+	return seen.result(i)
 }
 
 // wire runs the rows that are run over HTTP.

@@ -22,6 +22,7 @@ import (
 type settings struct {
 	Temperature float64  `json:"temperature"` // at which recorded distributions are served
 	Variants    []string `json:"variants"`    // arms that are honest deployments beside the claimed one, by suffix
+	Builds      []string `json:"builds"`      // arms of other builds of the engine, by suffix, where they were recorded: honest, and in no reference
 	Quantised   []string `json:"quantised"`   // arms whose weights were quantised again, by suffix, where they were recorded
 	Hidden      []int    `json:"hidden"`      // lengths of hidden prompts, in tokens, where they were recorded
 	Train       int      `json:"train"`       // reference samples of a cell and variant for alphabets
@@ -29,6 +30,8 @@ type settings struct {
 	Audits      int      `json:"audits"`      // of each row
 	Honest      int      `json:"honest_audits"`
 	Wire        int      `json:"wire_audits"` // of each row that is run over HTTP
+
+	Oracles oracleSettings `json:"oracles"`
 
 	Dev     []scenario `json:"dev"`
 	Holdout []scenario `json:"holdout"`

@@ -1,19 +1,35 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sallyport/internal/stat"
 	"sallyport/internal/verdict"
 )
 
-// gridColumns are the columns of the bank rows.
-var gridColumns = []string{
-	column("D3", verdict.Same), column("D3", verdict.Honest), column("D4", verdict.Same), column("D4", verdict.Honest),
-	column("FUSED", verdict.Same), column("FUSED", verdict.Honest),
+// The columns of rows on banks, and of rows on oracles.
+var (
+	bankColumns = []string{
+		column("D3", verdict.Same), column("D3", verdict.Honest), column("D4", verdict.Same), column("D4", verdict.Honest), column("D13", verdict.Same),
+		column("FUSED", verdict.Same), column("FUSED", verdict.Honest),
+	}
+	oracleColumns = []string{
+		column("D5", verdict.Same), column("D5", verdict.Honest), column("D6", verdict.Same), column("D6", verdict.Honest), column("D11", verdict.Same),
+		column("FUSED", verdict.Same), column("FUSED", verdict.Honest),
+	}
+)
+
+// table is what some rows came to.
+type table struct {
+	title, about string
+	columns      []string
+	rows         []row
+	results      map[string][]result
 }
 
 // tally is what a column of a row came to.
@@ -78,15 +94,14 @@ func (t tally) alarms() string {
 
 func share(x, n int) float64 { return float64(x) / float64(max(n, 1)) }
 
-// print writes the table of one scenario as Markdown.
+// print writes the table as Markdown.
 func (t *table) print(w io.Writer) {
-	fmt.Fprintf(w, "## %s: %s claimed, %s substituted\n\n%d of %d cells count. Power at 1 %% [95 %% interval] / power at 5 %% / median observations at 1 %%.\n\n",
-		t.scenario.Name, t.scenario.Claimed, t.scenario.Substitute, t.cells, len(t.scenario.cells()))
-	fmt.Fprintf(w, "| row | endpoint | %s | published | note |\n|%s\n", strings.Join(gridColumns, " | "), strings.Repeat("---|", len(gridColumns)+4))
+	fmt.Fprintf(w, "## %s\n\n%s Power at 1 %% [95 %% interval] / power at 5 %% / median observations at 1 %%; of honest rows alarms at 1 %% / 5 %% with upper bounds.\n\n", t.title, t.about)
+	fmt.Fprintf(w, "| row | endpoint | %s | published | note |\n|%s\n", strings.Join(t.columns, " | "), strings.Repeat("---|", len(t.columns)+4))
 	for i := range t.rows {
 		r := &t.rows[i]
 		fmt.Fprintf(w, "| %s | %s |", r.id, r.what)
-		for _, c := range gridColumns {
+		for _, c := range t.columns {
 			cell := tallied(t.results[r.id], c)
 			if r.honest {
 				fmt.Fprintf(w, " %s |", cell.alarms())
@@ -115,24 +130,28 @@ func (t *table) bars() []string {
 	var lines []string
 	for i := range t.rows {
 		r := &t.rows[i]
-		for _, n := range r.quiet {
-			for _, id := range []verdict.ID{"FUSED", "D3", "D4"} {
-				c := tallied(t.results[r.id], column(id, n))
-				if c.n == 0 {
-					continue
-				}
-				limit := singleBar
-				if id == "FUSED" {
-					limit = fusedBar
-				}
-				lines = append(lines, fmt.Sprintf("%s, %s: false alarms at most %.1f %%: %s", r.id, column(id, n), 100*limit, certified(c, limit)))
+		for _, column := range t.columns {
+			c := tallied(t.results[r.id], column)
+			if c.n == 0 || !r.silent(column) {
+				continue
 			}
+			limit := singleBar
+			if strings.HasPrefix(column, "FUSED") {
+				limit = fusedBar
+			}
+			lines = append(lines, fmt.Sprintf("%s, %s: false alarms at most %.1f %%: %s", r.id, column, 100*limit, certified(c, limit)))
 		}
 		for _, b := range r.bars {
 			lines = append(lines, r.bar(b, t.results[r.id]))
 		}
 	}
 	return lines
+}
+
+// silent reports whether a column may not reject: one of the hypotheses that hold. That
+// of D13 holds for every recorded deployment.
+func (r *row) silent(name string) bool {
+	return r.honest && name == column("D13", verdict.Same) || slices.ContainsFunc(r.quiet, func(n verdict.Null) bool { return strings.HasSuffix(name, " "+string(n)) })
 }
 
 // certified says whether the one-sided 95 % upper bound of a share of alarms is within
@@ -221,12 +240,33 @@ func (r *wireRow) bar(all []result) string {
 		}
 		return fmt.Sprintf("named .99, called another model .01: %s, %d and %d of %d", met(100*named >= 99*len(all) && 100*accused <= len(all)), named, accused, len(all))
 	}
+	if share, some := strings.CutPrefix(r.preset, "R15"); some {
+		return r.rewritten(share)
+	}
 	if r.within == "" {
 		return ""
 	}
 	c := tallied(all, string(r.within))
 	within, _ := slices.BinarySearch(c.after, 101)
 	return fmt.Sprintf("%s within 100 answers: %s, %.2f", r.within, met(within == c.n && c.n > 0), share(within, c.n))
+}
+
+// rewritten says what the number of answers alone allows: a rule is one that was seen
+// three times, and a relay that spares an answer spares all that stands in it, so more
+// commands in an answer do not help.
+func (r *wireRow) rewritten(preset string) string {
+	share, err := strconv.ParseFloat(cmp.Or(strings.TrimPrefix(preset, ":"), ".02"), 64)
+	if err != nil || share == 1 {
+		return ""
+	}
+	const seen, inCalls = 3, 6 // times that make a rule; questions that hold one command only
+	power := func(n int) float64 { return stat.BinomialAtLeast(seen, n-inCalls, share) }
+	n := inCalls + seen
+	for power(n) < .8 {
+		n++
+	}
+	asked := r.budgets()["D8"]
+	return fmt.Sprintf("three answers in %d questions are rewritten with a chance of %.3f; for .8 it takes %d", asked, power(asked), n)
 }
 
 // labels counts the findings of all audits.
