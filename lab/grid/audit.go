@@ -176,10 +176,8 @@ func (p *pool) words(ctx context.Context, seed [32]byte, endpoint relay, budget 
 		Reference: p.reference(stat.Rand(stat.Seed(seed, "reference"))),
 		Profile:   probe.Profile{Name: "lab", Budgets: map[verdict.ID]int{"D3": budget}},
 		Parallel:  1, Price: free,
-		Beacon: func(context.Context, string) (verdict.Beacon, error) {
-			return verdict.Beacon{Value: fmt.Sprintf("%x", seed), Source: "lab"}, nil
-		},
-		Now: func() time.Time { return recorded },
+		Beacon: seededBeacon(seed),
+		Now:    func() time.Time { return recorded },
 	}
 	report, _, err := probe.Run(ctx, cfg)
 	return report, err
@@ -278,4 +276,11 @@ func (c curves) fused(n verdict.Null) (verdict.Evidence, error) {
 		e.Curve = append(e.Curve, verdict.Point{X: s.x, Y: y})
 	}
 	return e, nil
+}
+
+// seededBeacon is the beacon that a seed gives.
+func seededBeacon(seed [32]byte) func(context.Context, string) (verdict.Beacon, error) {
+	return func(context.Context, string) (verdict.Beacon, error) {
+		return verdict.Beacon{Value: fmt.Sprintf("%x", seed), Source: "lab"}, nil
+	}
 }

@@ -13,7 +13,6 @@ import (
 	"sallyport/internal/probe"
 	"sallyport/internal/reference"
 	"sallyport/internal/stat"
-	"sallyport/internal/verdict"
 )
 
 // oracle is a simulated model: it does with stated probabilities what the lab's models
@@ -138,7 +137,7 @@ func (o *oracles) audit(ctx context.Context, w *row, i int, seed [32]byte) (resu
 		Subject:   &oracleEndpoint{oracles: o, chosen: w.oracle(r), r: r},
 		Reference: o.reference(stat.Rand(stat.Seed(seed, "reference"))),
 		Profile:   probe.Profile{Name: "lab", Budgets: o.settings.Budgets}, Parallel: 1, Price: free,
-		Beacon: func(string) verdict.Beacon { return verdict.Beacon{Value: fmt.Sprintf("%x", seed), Source: "lab"} },
+		Beacon: seededBeacon(seed),
 		Now:    func() time.Time { return recorded },
 	})
 	if err != nil {

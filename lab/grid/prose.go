@@ -91,7 +91,7 @@ func (w *writing) audit(ctx context.Context, seed [32]byte, into curves) error {
 	report, _, err := probe.Run(ctx, probe.Config{
 		Subject: &writer{w, texts}, Reference: ref,
 		Profile: probe.Profile{Name: "lab", Budgets: map[verdict.ID]int{"D13": proseBudget}}, Parallel: 1, Price: free,
-		Beacon: func(string) verdict.Beacon { return verdict.Beacon{Value: fmt.Sprintf("%x", seed), Source: "lab"} },
+		Beacon: seededBeacon(seed),
 		Now:    func() time.Time { return recorded },
 	})
 	if err != nil {
