@@ -24,7 +24,6 @@ func (q *Question) Body(model string) []byte { return q.ask.body(model, "max_com
 // questioner draws the questions of a stream. It is not part of what is concluded:
 // which question is asked when depends on no answer.
 type questioner struct {
-	words *words // nil when none are asked
 	asked questions
 	items itemSource
 	dress *rand.Rand
