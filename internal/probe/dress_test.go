@@ -182,6 +182,9 @@ func checkCamouflage(t *testing.T, r *verdict.Report, dress string) {
 	if dress == PlainDress && c.AUC < .99 || dress == WorkDress && c.AUC > .95 {
 		t.Errorf("the AUC is %.2f", c.AUC)
 	}
+	if len(c.Parts) != 1 || c.Parts[0].By != "D3" || c.Parts[0].AUC != c.AUC || c.Form.Probes != c.Probes {
+		t.Errorf("by detector %+v, by form %+v", c.Parts, c.Form)
+	}
 }
 
 // TestDressedItems: items of a dressed reference are sent like traffic, with room for
