@@ -170,9 +170,9 @@ func (a *audit) camouflage() *verdict.Camouflage {
 		return nil
 	}
 	if traffic == nil {
-		against = "built-in traffic-like requests, which flatters"
+		against = "built-in requests of made-up applications"
 		var err error
-		if traffic, err = builtinTraffic(a.seed, min(max(len(probes), 200), camouflaged)); err != nil {
+		if traffic, err = builtinTraffic(a.seed, slices.Concat(knownApplications, otherApplications), min(max(len(probes), 200), camouflaged)); err != nil {
 			return nil
 		}
 	}
