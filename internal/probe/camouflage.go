@@ -3,7 +3,6 @@ package probe
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"hash/fnv"
 	"math"
 	"slices"
@@ -176,14 +175,11 @@ func (a *audit) camouflage() *verdict.Camouflage {
 			return nil
 		}
 	}
-	dress := PlainDress
+	note := "Judged are the questions of D3 and D5 (dress: plain); those of other detectors are not dressed."
 	if a.plan.dressed() {
-		dress = WorkDress
+		note = "Judged are the questions of D3 and D5 (dress: work); of the other detectors', only those of D7 are dressed."
 	}
-	c := &verdict.Camouflage{
-		Traffic: min(len(traffic.vectors), camouflaged), Against: against,
-		Note: fmt.Sprintf("Judged are the questions of D3 and D5 (dress: %s); those of other detectors are not dressed.", dress),
-	}
+	c := &verdict.Camouflage{Traffic: min(len(traffic.vectors), camouflaged), Against: against, Note: note}
 	var err error
 	if c.Told, err = a.told("", probes, traffic.vectors); err != nil {
 		return nil
