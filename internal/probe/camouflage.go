@@ -148,7 +148,7 @@ var judgedBy = []verdict.ID{"D3", "D5"}
 
 const (
 	minProbes   = 40   // judged questions without which nothing is measured
-	minPart     = 12   // questions of one detector
+	minPart     = 8    // questions of one detector
 	camouflaged = 1000 // questions and requests at most that are compared
 	ridge       = 1e-3
 )
