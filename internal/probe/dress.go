@@ -124,7 +124,7 @@ const minWork = 48
 // differs more between programs than any one choice could fit. Short requests and set
 // temperatures are rarer than in most traffic on purpose. Relays that spare probes by
 // rules of thumb spare just those: with .45 and .6, which is nearest to the built-in
-// applications, such a relay is found after 102 questions (median), with these after 47.
+// applications, such a relay is found after 102 questions (median), with these after 52.
 const (
 	withSystem  = .6
 	withRules   = .4 // of those with a system prompt
@@ -144,7 +144,7 @@ func (d *desk) write(task, form string) Ask {
 	}
 	text := d.fill(pick(d.r, of))
 	for len(text) < minWork {
-		text = d.sentence() + " " + text
+		text = pick(d.r, d.more) + " " + text
 	}
 	a.Turns = append(a.Turns, Turn{"user", text})
 	return a
@@ -219,24 +219,25 @@ func (d *desk) slot(name string) string {
 // nearly 1.
 var goesOn = []float64{.2, .4, .6, .7, .8, .94}
 
-// sentences are some that say nothing in particular: one or two, or very many.
+// sentences are some that say nothing in particular, none twice: one or two, or very many.
 func (d *desk) sentences() string {
-	said, more := []string{d.sentence()}, pick(d.r, goesOn)
-	most := maxSentences
+	whole, more, most := d.r.Perm(len(d.more)), pick(d.r, goesOn), maxSentences
 	if d.clauses[0] == nil {
-		most = len(d.more)
+		most = len(whole)
 	}
-	for len(said) < most && d.r.Float64() < more {
-		said = append(said, d.sentence())
+	var said []string
+	for len(said) == 0 || len(said) < most && d.r.Float64() < more {
+		if len(whole) == 0 || d.clauses[0] != nil && d.r.IntN(4) > 0 {
+			said = append(said, d.composed())
+			continue
+		}
+		said, whole = append(said, d.more[whole[0]]), whole[1:]
 	}
 	return strings.Join(said, " ")
 }
 
-// sentence is one of the language's, or one made of its clauses.
-func (d *desk) sentence() string {
-	if d.clauses[0] == nil || d.r.IntN(4) == 0 {
-		return pick(d.r, d.more)
-	}
+// composed is a sentence made of the language's clauses.
+func (d *desk) composed() string {
 	var parts []string
 	for _, c := range d.clauses {
 		parts = append(parts, d.fill(pick(d.r, c)))
@@ -247,7 +248,7 @@ func (d *desk) sentence() string {
 func pick[T any](r *rand.Rand, of []T) T { return of[r.IntN(len(of))] }
 
 // workLimits are limits of answers as programs set them.
-var workLimits = []int64{128, 150, 200, 256, 300, 400, 500, 512, 600, 800, 1000, 1000, 1024, 1024, 1500, 2000, 2048, 3000, 4000, 4096, 8000}
+var workLimits = []int64{256, 300, 400, 500, 512, 600, 800, 1000, 1000, 1024, 1024, 1500, 2000, 2048, 3000, 4000, 4096, 8000}
 
 // clients are programs by the headers that they send, whatever API they speak.
 var clients = []http.Header{
