@@ -113,6 +113,7 @@ func Run(ctx context.Context, cfg Config) (*verdict.Report, *Record, error) {
 	plan.Tokenizer, plan.vocabulary = tokenizerOf(cfg.Tokenizer), cfg.Tokenizer
 	if cfg.Reference != nil {
 		plan.Reference, plan.RefID = newBaseline(cfg.Reference), cfg.Reference.ID
+		plan.Questions = versionOf(plan.dress())
 		if plan.Detectable = cfg.Detectable; cfg.Detectable {
 			plan.Rival = nearest(plan.Reference, cfg.Library)
 		}
@@ -305,7 +306,7 @@ func (a *audit) exchanges() []exchange {
 func (a *audit) preflight(ctx context.Context) *UnusableError {
 	q := Ask{Turns: User("Say hello."), MaxTokens: 64}
 	if a.plan.dressed() && a.plan.Reference.comparable(a.plan) == "" && len(a.plan.Reference.Words) > 0 {
-		q = workAsk(a.plan.Reference.Words[0].ID, stat.Rand(stat.Seed(a.seed, "preflight")))
+		q = workAsk(a.plan.Reference.Words[0].ID, a.plan.dress(), stat.Rand(stat.Seed(a.seed, "preflight")))
 	}
 	r := a.ask(ctx, "preflight", suspect, 0, &q)
 	text := ""

@@ -34,11 +34,15 @@ var (
 // billingLimit bounds an answer, with room for hidden reasoning.
 const billingLimit = 1024
 
-// billingAsks are n questions, every second one a stream.
-func billingAsks(r *rand.Rand, n int) []Ask {
+// billingAsks are n questions in a dress, about half of them streams.
+func billingAsks(r *rand.Rand, n int, dress string) []Ask {
 	asks := make([]Ask, n)
 	for i := range asks {
 		text := fmt.Sprintf(billingForms[r.IntN(len(billingForms))], billingTopics[r.IntN(len(billingTopics))])
+		if atWork(dress) {
+			asks[i] = proseAsWork(text, billingLimit, dress, r)
+			continue
+		}
 		asks[i] = Ask{Turns: User(text + " (request " + nonce(r) + ")"), MaxTokens: billingLimit, Stream: i%2 == 1}
 	}
 	return asks
@@ -109,7 +113,7 @@ func publishedFor(ref *reference.Reference) *tokens.Vocabulary {
 // recordBilling measures how a trusted endpoint reports the tokens of answers, and how
 // fast they come, by a vocabulary that may be nil. It says what could not be recorded.
 func recordBilling(ctx context.Context, ask asker, seed [32]byte, v *tokens.Vocabulary, ref *reference.Reference) string {
-	replies := ask(ctx, billingAsks(stat.Rand(stat.Seed(seed, "billing")), billingRecorded))
+	replies := ask(ctx, billingAsks(stat.Rand(stat.Seed(seed, "billing")), billingRecorded, ref.Protocol.Dress))
 	runes, reported, fastest := 0, 0, 0.
 	for _, r := range replies {
 		b, told := billedOf(v, r)

@@ -3,7 +3,6 @@ package probe
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"hash/fnv"
 	"math"
 	"slices"
@@ -148,7 +147,8 @@ func withoutGap(v []stat.Feature) []stat.Feature {
 var judgedBy = []verdict.ID{"D3", "D5"}
 
 const (
-	minProbes   = 40
+	minProbes   = 40   // judged questions without which nothing is measured
+	minPart     = 8    // questions of one detector
 	camouflaged = 1000 // questions and requests at most that are compared
 	ridge       = 1e-3
 )
@@ -160,17 +160,46 @@ func (a *audit) camouflage() *verdict.Camouflage {
 		return nil
 	}
 	traffic, against := a.Traffic, "the operator's sample of traffic"
-	probes := a.seen(traffic != nil && traffic.timed)
+	seen := a.seen(traffic != nil && traffic.timed)
+	var probes [][]stat.Feature
+	for _, id := range judgedBy {
+		probes = append(probes, seen[id]...)
+	}
 	if len(probes) < minProbes {
 		return nil
 	}
 	if traffic == nil {
-		against = "built-in traffic-like requests, which flatters"
+		against = "built-in requests of made-up applications"
 		var err error
-		if traffic, err = builtinTraffic(a.seed, min(max(len(probes), 200), camouflaged)); err != nil {
+		if traffic, err = builtinTraffic(a.seed, slices.Concat(knownApplications, otherApplications), min(max(len(probes), 200), camouflaged)); err != nil {
 			return nil
 		}
 	}
+	note := "Judged are the questions of D3 and D5 (dress: plain); those of other detectors are not dressed."
+	if a.plan.dressed() {
+		note = "Judged are the questions of D3 and D5 (dress: work); of the other detectors', only those of D7 are dressed."
+	}
+	c := &verdict.Camouflage{Traffic: min(len(traffic.vectors), camouflaged), Against: against, Note: note}
+	var err error
+	if c.Told, err = a.told("", probes, traffic.vectors); err != nil {
+		return nil
+	}
+	if c.Form, err = a.told("", formOf(probes), formOf(traffic.vectors)); err != nil {
+		return nil
+	}
+	for i := range detectors {
+		if part := seen[detectors[i].id]; len(part) >= minPart {
+			if told, err := a.told(detectors[i].id, part, traffic.vectors); err == nil {
+				c.Parts = append(c.Parts, told)
+			}
+		}
+	}
+	return c
+}
+
+// told learns to tell questions from traffic by one half of each, and is judged on the
+// other.
+func (a *audit) told(by verdict.ID, probes, traffic [][]stat.Feature) (verdict.Told, error) {
 	split := func(label string, all [][]stat.Feature) (learn, judge [][]stat.Feature) {
 		r := stat.Rand(stat.Seed(a.seed, "camouflage", label))
 		var drawn [][]stat.Feature
@@ -180,10 +209,10 @@ func (a *audit) camouflage() *verdict.Camouflage {
 		return drawn[:len(drawn)/2], drawn[len(drawn)/2:]
 	}
 	learn, judge := split("probes", probes)
-	learnTraffic, judgeTraffic := split("traffic", traffic.vectors)
+	learnTraffic, judgeTraffic := split("traffic", traffic)
 	k, err := stat.NewClassifier(seenDims, ridge, learn, learnTraffic)
 	if err != nil {
-		return nil
+		return verdict.Told{}, err
 	}
 	scores := func(all [][]stat.Feature) (s []float64) {
 		for _, v := range all {
@@ -193,50 +222,42 @@ func (a *audit) camouflage() *verdict.Camouflage {
 	}
 	area, i, err := stat.AUC(scores(judge), scores(judgeTraffic), .95)
 	if err != nil {
-		return nil
+		return verdict.Told{}, err
 	}
 	round := func(x float64) float64 { return math.Round(1000*x) / 1000 } // what the last bits are depends on the processor
-	dress := PlainDress
-	if a.plan.dressed() {
-		dress = WorkDress
+	return verdict.Told{By: by, AUC: round(area), Low: round(i.Low), High: round(i.High), Probes: len(learn) + len(judge)}, nil
+}
+
+// formOf are vectors without their words.
+func formOf(vectors [][]stat.Feature) [][]stat.Feature {
+	var all [][]stat.Feature
+	for _, v := range vectors {
+		all = append(all, slices.DeleteFunc(slices.Clone(v), func(f stat.Feature) bool { return f.Index >= seenWords }))
 	}
-	return &verdict.Camouflage{
-		AUC: round(area), Low: round(i.Low), High: round(i.High), Probes: len(learn) + len(judge), Traffic: len(learnTraffic) + len(judgeTraffic), Against: against,
-		Note: fmt.Sprintf("Judged are the questions of D3 and D5 (dress: %s); those of other detectors are not dressed.", dress),
-	}
+	return all
 }
 
 // unsent are the outcomes of questions that no relay saw.
 var unsent = []Outcome{Capped, Interrupted, Forbidden}
 
-// seen are the judged questions that were sent, as a relay saw them.
-func (a *audit) seen(timed bool) [][]stat.Feature {
-	all := a.exchanges()
+// seen are the questions that were sent, as a relay saw them, by detector.
+func (a *audit) seen(timed bool) map[verdict.ID][][]stat.Feature {
+	all := slices.DeleteFunc(a.exchanges(), func(x exchange) bool { return x.To != suspect.String() || slices.Contains(unsent, x.Reply.Outcome) })
 	slices.SortFunc(all, func(x, y exchange) int {
-		return cmp.Or(cmp.Compare(x.Sent, y.Sent), cmp.Compare(x.By, y.By), cmp.Compare(x.To, y.To), cmp.Compare(x.N, y.N))
+		return cmp.Or(cmp.Compare(x.Sent, y.Sent), cmp.Compare(x.By, y.By), cmp.Compare(x.N, y.N))
 	})
-	gaps := make([]time.Duration, len(all))
+	gaps := map[place]time.Duration{}
 	for i := range all[min(1, len(all)):] {
-		gaps[i+1] = all[i+1].Sent - all[i].Sent
+		gaps[place{all[i+1].By, all[i+1].To, all[i+1].N}] = all[i+1].Sent - all[i].Sent
 	}
-	type sent struct {
-		exchange
-		gap time.Duration
-	}
-	var judged []sent
-	for i, x := range all {
-		if x.To == suspect.String() && slices.Contains(judgedBy, x.By) && !slices.Contains(unsent, x.Reply.Outcome) {
-			judged = append(judged, sent{x, gaps[i]})
-		}
-	}
-	slices.SortFunc(judged, func(x, y sent) int { return cmp.Or(cmp.Compare(x.By, y.By), cmp.Compare(x.N, y.N)) })
-	var vectors [][]stat.Feature
-	for _, x := range judged {
+	slices.SortFunc(all, func(x, y exchange) int { return cmp.Or(cmp.Compare(x.By, y.By), cmp.Compare(x.N, y.N)) })
+	vectors := map[verdict.ID][][]stat.Feature{}
+	for _, x := range all {
 		if v, ok := seenByRelay(x.Ask.body("", "max_tokens")); ok {
 			if timed {
-				v = append(v, gapFeature(x.gap, false))
+				v = append(v, gapFeature(gaps[place{x.By, x.To, x.N}], false))
 			}
-			vectors = append(vectors, v)
+			vectors[x.By] = append(vectors[x.By], v)
 		}
 	}
 	return vectors

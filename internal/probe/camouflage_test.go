@@ -18,7 +18,7 @@ func aSample(n int, dated bool) string {
 	var b strings.Builder
 	at := time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)
 	for range n {
-		a := ordinary(r)
+		a := pick(r, knownApplications).request(r)
 		body := a.body("m", "max_tokens")
 		if !dated {
 			fmt.Fprintf(&b, "%s\n", body)
@@ -82,9 +82,9 @@ func TestOperatorsTraffic(t *testing.T) {
 	if err := record.Seal(&file, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range errands {
-		if bytes.Contains(file.Bytes(), []byte(e)) {
-			t.Errorf("the bundle holds %q", e)
+	for _, text := range trafficSlots["what"] {
+		if bytes.Contains(file.Bytes(), []byte(text)) {
+			t.Errorf("the bundle holds %q", text)
 		}
 	}
 	checkFile(t, record)

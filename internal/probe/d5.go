@@ -235,7 +235,7 @@ func (t *Trial) putItems(ctx context.Context, source *itemSource, dresses *rand.
 		if items[i], batch[i].share, err = source.draw(); err != nil {
 			return nil, err
 		}
-		asks[i] = itemAsk(items[i], t.dressed(), dresses)
+		asks[i] = itemAsk(items[i], t.dress(), dresses)
 	}
 	answers := t.AskAll(ctx, asks)
 	var beside []*Reply

@@ -128,7 +128,7 @@ func runBilling(ctx context.Context, t *Trial) {
 	for left := t.Budget / each; left > 0 && !t.Over() && t.evidence(verdict.Billing).MaxLogE < verdict.LevelQuarantine.Threshold(); {
 		n := min(left, max(t.Parallel, 1))
 		left -= n
-		if err := b.batch(ctx, billingAsks(questions, n)); err != nil {
+		if err := b.batch(ctx, billingAsks(questions, n, b.dress())); err != nil {
 			t.Inconclusive("%v", err)
 			return
 		}

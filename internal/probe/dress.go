@@ -18,7 +18,24 @@ import (
 const (
 	PlainDress = "plain" // the question and nothing else
 	WorkDress  = "work"  // a part of ordinary work: mails, tickets, forms, tables, chats, code
+	// steadyDress is WorkDress for models that take no temperature but 1, as many that
+	// reason do. Recordings find out which of the two it is.
+	steadyDress = "work at temperature 1"
 )
+
+// workVersion names the texts of WorkDress, beside those of the questions in them.
+const workVersion = "work-2"
+
+// versionOf names the questions and the way they are put in a dress.
+func versionOf(dress string) string {
+	if atWork(dress) {
+		return QuestionsVersion + " " + workVersion
+	}
+	return QuestionsVersion
+}
+
+// atWork reports whether a dress is one of work.
+func atWork(dress string) bool { return dress == WorkDress || dress == steadyDress }
 
 // workTasks are the word tasks of WorkDress, in the order of cells. Not every language
 // has all of them.
@@ -31,7 +48,7 @@ var workTasks = []string{
 // them when none is named.
 func cellsIn(dress string, languages ...string) []string {
 	all := WordCells()
-	if dress == WorkDress {
+	if atWork(dress) {
 		all = nil
 		for _, task := range workTasks {
 			for _, language := range wordLanguages {
@@ -68,15 +85,16 @@ func CheckDress(dress string, languages []string) error {
 
 // wordsIn are how word cells are asked and read in a dress.
 func wordsIn(dress string) questions {
-	if dress == WorkDress {
-		return questions{ask: workAsk, read: func(_ string, r *Reply) string { return chosen(r) }, always: wordSpecials}
+	if atWork(dress) {
+		ask := func(cell string, r *rand.Rand) Ask { return workAsk(cell, dress, r) }
+		return questions{ask: ask, read: func(_ string, r *Reply) string { return chosen(r) }, always: wordSpecials}
 	}
 	return wordQuestions
 }
 
 // workAsk is one question of a cell as a part of ordinary work. Everything about it is
 // drawn from r.
-func workAsk(cell string, r *rand.Rand) Ask {
+func workAsk(cell, dress string, r *rand.Rand) Ask {
 	name, language, _ := strings.Cut(cell, ".")
 	o := offices[language]
 	if o == nil || o.things[name][0] == "" {
@@ -85,7 +103,7 @@ func workAsk(cell string, r *rand.Rand) Ask {
 	d := newDesk(o, r)
 	d.fixed["one"], d.fixed["thing"] = o.things[name][0], o.things[name][1]
 	a := d.write(d.fill(pick(r, o.frames)), d.fill(pick(r, o.forms)))
-	sendAsWork(&a, 0, r)
+	sendAsWork(&a, 0, dress, r)
 	return a
 }
 
@@ -98,33 +116,74 @@ type desk struct {
 
 func newDesk(o *office, r *rand.Rand) *desk { return &desk{o, r, map[string]string{}} }
 
-// minWork is the least length of a piece of work, in bytes: what is shorter stands out
-// where traffic is longer.
-const minWork = 320
+// minWork is the least length of a piece of work, in bytes.
+const minWork = 48
 
-// Shares of requests that have what not all have.
+// Shares of requests that have what not all have. They are those of no traffic in
+// particular: how long requests are, how many turns they have and what programs set
+// differs more between programs than any one choice could fit. Short requests and set
+// temperatures are rarer than in most traffic on purpose. Relays that spare probes by
+// rules of thumb spare just those: with .45 and .6, which is nearest to the built-in
+// applications, such a relay is found after 102 questions (median), with these after 52.
 const (
-	withSystem  = .65
-	withEarlier = .2
+	withSystem  = .6
+	withRules   = .4 // of those with a system prompt
+	withEarlier = .15
+	short       = .25
+	limited     = .7
+	tempered    = .35
 )
 
 // write embeds a task.
 func (d *desk) write(task, form string) Ask {
-	var a Ask
-	if d.r.Float64() < withSystem {
-		a.System = d.fill(pick(d.r, d.systems))
-	}
-	if d.r.Float64() < withEarlier {
-		before := pick(d.r, d.earlier)
-		a.Turns = []Turn{{"user", before[0]}, {"assistant", before[1]}}
-	}
+	a := Ask{System: d.system(), Turns: d.before()}
 	d.fixed["task"], d.fixed["form"] = task, form
-	text := d.fill(pick(d.r, d.skeletons))
+	of := d.skeletons
+	if len(a.Turns) > 0 || d.r.Float64() < short {
+		of = d.notes
+	}
+	text := d.fill(pick(d.r, of))
 	for len(text) < minWork {
 		text = pick(d.r, d.more) + " " + text
 	}
 	a.Turns = append(a.Turns, Turn{"user", text})
 	return a
+}
+
+// system is a system prompt, with more or fewer rules in it; empty when there is none.
+func (d *desk) system() string {
+	if d.r.Float64() >= withSystem {
+		return ""
+	}
+	said := []string{d.fill(pick(d.r, d.systems))}
+	if d.r.Float64() < withRules {
+		for _, i := range d.r.Perm(len(d.rules))[:1+d.r.IntN(min(len(d.rules), maxRules))] {
+			said = append(said, d.fill(d.rules[i]))
+		}
+	}
+	return strings.Join(said, pick(d.r, []string{" ", "\n", "\n- "}))
+}
+
+// Bounds on what is drawn at random.
+const (
+	maxRules     = 12
+	maxEarlier   = 4
+	maxSentences = 48
+)
+
+// before is what was said before: mostly nothing.
+func (d *desk) before() (turns []Turn) {
+	if d.r.Float64() >= withEarlier {
+		return nil
+	}
+	for _, i := range d.r.Perm(len(d.earlier))[:1+d.r.IntN(min(len(d.earlier), maxEarlier))] {
+		said := d.earlier[i][0]
+		if d.r.IntN(2) == 0 {
+			said = d.sentences() + "\n\n" + said
+		}
+		turns = append(turns, Turn{"user", said}, Turn{"assistant", d.earlier[i][1]})
+	}
+	return turns
 }
 
 var slotForm = regexp.MustCompile(`\{[a-z]+\}`)
@@ -143,11 +202,11 @@ func (d *desk) slot(name string) string {
 	case "more":
 		return d.sentences()
 	case "amount":
-		return fmt.Sprintf("%d.%02d EUR", 20+d.r.IntN(9800), d.r.IntN(100))
+		return fmt.Sprintf(pick(d.r, []string{"%d EUR", "€ %d", "%d euros", "$%d", "%d CHF", "£%d", "%d"}), 20+d.r.IntN(9800))
 	case "count":
 		return fmt.Sprint(8 + d.r.IntN(200))
 	case "ref":
-		return fmt.Sprintf("%s-%d", pick(d.r, []string{"OPS", "HR", "CS", "REQ", "WEB", "FIN"}), 1000+d.r.IntN(99000))
+		return randomOf(d.r, "BCDFGHJKLMNPQRSTVWXZ", 2+d.r.IntN(2)) + "-" + randomOf(d.r, "BCDFGHJKLMNPQRSTVWXZ", 4)
 	}
 	v := pick(d.r, d.slots[name])
 	if name == "company" || name == "product" || name == "event" {
@@ -156,26 +215,40 @@ func (d *desk) slot(name string) string {
 	return v
 }
 
-// sentences are a few of those that say nothing in particular: mostly two to five, now
-// and then many.
+// goesOn is the chance that another sentence follows: of one text it is small, of another
+// nearly 1.
+var goesOn = []float64{.2, .4, .6, .7, .8, .94}
+
+// sentences are some that say nothing in particular, none twice: one or two, or very many.
 func (d *desk) sentences() string {
-	n := 2
-	for n < 3*len(d.more) && d.r.Float64() < .68 {
-		n++
+	whole, more, most := d.r.Perm(len(d.more)), pick(d.r, goesOn), maxSentences
+	if d.clauses[0] == nil {
+		most = len(whole)
 	}
 	var said []string
-	for len(said) < n {
-		for _, i := range d.r.Perm(len(d.more))[:min(n-len(said), len(d.more))] {
-			said = append(said, d.more[i])
+	for len(said) == 0 || len(said) < most && d.r.Float64() < more {
+		if len(whole) == 0 || d.clauses[0] != nil && d.r.IntN(4) > 0 {
+			said = append(said, d.composed())
+			continue
 		}
+		said, whole = append(said, d.more[whole[0]]), whole[1:]
 	}
 	return strings.Join(said, " ")
+}
+
+// composed is a sentence made of the language's clauses.
+func (d *desk) composed() string {
+	var parts []string
+	for _, c := range d.clauses {
+		parts = append(parts, d.fill(pick(d.r, c)))
+	}
+	return strings.Join(parts, " ") + "."
 }
 
 func pick[T any](r *rand.Rand, of []T) T { return of[r.IntN(len(of))] }
 
 // workLimits are limits of answers as programs set them.
-var workLimits = []int64{256, 300, 400, 500, 512, 600, 800, 1000, 1000, 1024, 1024, 1500, 2000, 2048, 4096}
+var workLimits = []int64{256, 300, 400, 500, 512, 600, 800, 1000, 1000, 1024, 1024, 1500, 2000, 2048, 3000, 4000, 4096, 8000}
 
 // clients are programs by the headers that they send, whatever API they speak.
 var clients = []http.Header{
@@ -186,19 +259,22 @@ var clients = []http.Header{
 	{"User-Agent": {"sallyport"}, "Accept": {"application/json"}},
 }
 
-// sendAsWork has a question sent as programs send theirs: mostly without sampling
-// parameters, half of them streamed. The only temperature is 1, which reasoning models
-// accept as well. least is what the answer must have room for.
-func sendAsWork(a *Ask, least int64, r *rand.Rand) {
+// workTemperatures are those that programs set, and that models take unless they reason.
+var workTemperatures = []float64{0, 0, 0, .1, .2, .2, .3, .5, .7, 1}
+
+// sendAsWork has a question sent as programs send theirs: some with a limit, some with a
+// temperature, half of them streamed. least is what the answer must have room for.
+func sendAsWork(a *Ask, least int64, dress string, r *rand.Rand) {
 	a.Stream = r.IntN(2) == 0
 	a.MaxTokens, a.Temperature, a.TopP = 0, nil, nil
-	if r.Float64() < .65 {
-		if a.MaxTokens = pick(r, workLimits); a.MaxTokens < least {
-			a.MaxTokens = least
-		}
+	if r.Float64() < limited {
+		a.MaxTokens = max(pick(r, workLimits), least)
 	}
-	if r.Float64() < .25 {
+	if r.Float64() < tempered {
 		a.Temperature = new(1.0)
+		if dress == WorkDress {
+			a.Temperature = new(pick(r, workTemperatures))
+		}
 	}
 	a.Header = pick(r, clients)
 }

@@ -4,10 +4,17 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -34,7 +41,7 @@ func TestWorkTexts(t *testing.T) {
 		o := offices[languageOf(cell)]
 		task, _, _ := strings.Cut(cell, ".")
 		for range 200 {
-			a := workAsk(cell, r)
+			a := workAsk(cell, WorkDress, r)
 			last := a.Turns[len(a.Turns)-1].Text
 			if slot := slotForm.FindString(a.System + last); slot != "" {
 				t.Fatalf("%s: the slot %s is not filled:\n%s", cell, slot, last)
@@ -61,18 +68,18 @@ func TestWorkTexts(t *testing.T) {
 }
 
 // TestWorkTextsAreFixed: a changed text makes recorded references useless. Who changes
-// one gives QuestionsVersion a new name, and this test the new hash.
+// one gives workVersion a new name, and this test the new hash.
 func TestWorkTextsAreFixed(t *testing.T) {
 	h := sha256.New()
 	r := stat.Rand(stat.Seed([32]byte{}, "fixed"))
 	for _, cell := range cellsIn(WorkDress) {
 		for range 100 {
-			a := workAsk(cell, r)
+			a := workAsk(cell, WorkDress, r)
 			fmt.Fprintf(h, "%s\n%v\n", a.body("m", "max_tokens"), a.Header)
 		}
 	}
-	const want = "words-1 d41e28a817e357b5f74562897028f0ed50c9e08b38f1733c223ce649fb116254"
-	if got := QuestionsVersion + " " + hex.EncodeToString(h.Sum(nil)); got != want {
+	const want = "words-1 work-2 b0e806037afceff07cb8d995de03eaa850a22235280b8b24958a060857ac3b35"
+	if got := versionOf(WorkDress) + " " + hex.EncodeToString(h.Sum(nil)); got != want {
 		t.Errorf("the questions are %s", got)
 	}
 }
@@ -168,19 +175,88 @@ func TestProbeAwareRelay(t *testing.T) {
 	}
 }
 
-// checkCamouflage: plain questions are told from traffic without a mistake, dressed
-// ones with many, and the report says against what.
+// checkCamouflage: plain questions are told from traffic by their form without a mistake,
+// dressed ones with many, and the report says against what. By words that were learnt
+// from the same texts both are told.
 func checkCamouflage(t *testing.T, r *verdict.Report, dress string) {
 	t.Helper()
 	c := r.Camouflage
 	if c == nil {
 		t.Fatal("how well the questions can be told from traffic is not said")
 	}
-	if !(c.Low <= c.AUC && c.AUC <= c.High) || c.Against != "built-in traffic-like requests, which flatters" || !strings.Contains(c.Note, "dress: "+dress) {
+	for _, told := range []verdict.Told{c.Told, c.Form} {
+		if !(told.Low <= told.AUC && told.AUC <= told.High) {
+			t.Errorf("%+v", told)
+		}
+	}
+	if c.Against != "built-in requests of made-up applications" || !strings.Contains(c.Note, "dress: "+dress) {
 		t.Errorf("%+v", c)
 	}
-	if dress == PlainDress && c.AUC < .99 || dress == WorkDress && c.AUC > .95 {
-		t.Errorf("the AUC is %.2f", c.AUC)
+	if dress == PlainDress && c.Form.AUC < .99 || dress == WorkDress && c.Form.AUC > .85 || c.AUC < .99 {
+		t.Errorf("the AUC is %.2f, by form alone %.2f", c.AUC, c.Form.AUC)
+	}
+	if len(c.Parts) != 1 || c.Parts[0].By != "D3" || c.Parts[0].AUC != c.AUC || c.Form.Probes != c.Probes {
+		t.Errorf("by detector %+v, by form %+v", c.Parts, c.Form)
+	}
+}
+
+// errands are other work than that of the questions, around which the same texts stand.
+var errands = []string{
+	"Summarise this in two sentences.", "Draft a short and friendly reply.", "List the open points as bullets.", "Translate the text above into German.",
+	"Extract every date as a JSON array of strings.", "Which department should deal with this? Give its name only.", "Classify the tone as positive, neutral or negative.",
+	"Rewrite it so that it sounds less formal.", "What is the total amount? Answer with the figure.", "Find spelling mistakes and correct them.", "Explain what the customer wants and what we should do next.",
+	"Turn it into a message for the team chat.", "Suggest a subject line.", "Write a test for this.", "Is anything missing? Answer yes or no.", "Give the priority as low, medium or high.",
+	"Return JSON with the members \"person\", \"company\" and \"due\".", "Write three possible titles.", "Make a table of who does what by when.", "Shorten it to at most 40 words.",
+}
+
+// TestTold is how well dressed questions are told from each kind of traffic: from
+// requests of the same texts around other work, of the applications that the dress was
+// fitted to, and of those that it was not. By form the last two must stay near each
+// other: where only the first fell, the dress would have been fitted to it.
+func TestTold(t *testing.T) {
+	r := stat.Rand(stat.Seed([32]byte{}, "told"))
+	vectors := func(n int, draw func(i int) Ask) (all [][]stat.Feature) {
+		for i := range n {
+			a := draw(i)
+			v, ok := seenByRelay(a.body("", "max_tokens"))
+			if !ok {
+				t.Fatalf("no request: %+v", a)
+			}
+			all = append(all, v)
+		}
+		return all
+	}
+	cells := cellsIn(WorkDress, "en")
+	probes := vectors(400, func(i int) Ask { return workAsk(cells[i%len(cells)], WorkDress, r) })
+	of := func(apps []application) [][]stat.Feature {
+		return vectors(1000, func(int) Ask { return pick(r, apps).request(r) })
+	}
+	kindred := vectors(1000, func(int) Ask {
+		a := newDesk(&officeEN, r).write(pick(r, errands), "")
+		sendAsWork(&a, 0, WorkDress, r)
+		return a
+	})
+	audit := &audit{}
+	for _, c := range []struct {
+		name                  string
+		n                     int
+		traffic               [][]stat.Feature
+		most, mostForm, least float64
+	}{
+		{"the same texts", 200, kindred[:200], .95, .7, .5},
+		{"the same texts, with more to learn from", 400, kindred, .96, .6, .8},
+		{"applications that were looked at", 400, of(knownApplications), 1, .88, .99},
+		{"applications that were not", 400, of(otherApplications), 1, .82, .99},
+	} {
+		told, err := audit.told("D3", probes[:c.n], c.traffic)
+		form, err2 := audit.told("D3", formOf(probes[:c.n]), formOf(c.traffic))
+		if err != nil || err2 != nil {
+			t.Fatal(err, err2)
+		}
+		t.Logf("from %s: AUC %.3f (%.3f to %.3f), by form %.3f (%.3f to %.3f)", c.name, told.AUC, told.Low, told.High, form.AUC, form.Low, form.High)
+		if told.AUC > c.most || form.AUC > c.mostForm || told.AUC < c.least {
+			t.Errorf("from %s: AUC %.3f, by form %.3f", c.name, told.AUC, form.AUC)
+		}
 	}
 }
 
@@ -194,7 +270,7 @@ func TestDressedItems(t *testing.T) {
 	r := stat.Rand(stat.Seed([32]byte{}, "items"))
 	streamed, warm := 0, 0
 	for range 400 {
-		a := itemAsk(item, true, r)
+		a := itemAsk(item, WorkDress, r)
 		if a.MaxTokens != 0 && a.MaxTokens < itemTokens || a.TopP != nil || a.Header.Get("User-Agent") == "" || a.Turns[0].Text != item.Prompt {
 			t.Fatalf("%+v", a)
 		}
@@ -205,8 +281,51 @@ func TestDressedItems(t *testing.T) {
 			warm++
 		}
 	}
-	if streamed < 150 || streamed > 250 || warm < 60 || warm > 140 {
+	if streamed < 150 || streamed > 250 || warm < 100 || warm > 180 {
 		t.Errorf("of 400, %d are streamed and %d have a temperature", streamed, warm)
+	}
+}
+
+// TestDressedBilling: questions on billing of a dressed reference are pieces of work
+// with room for their answers, none comes twice, and an audit asks them.
+func TestDressedBilling(t *testing.T) {
+	r := stat.Rand(stat.Seed([32]byte{}, "billing"))
+	seen := map[string]bool{}
+	streamed, alone := 0, 0
+	for _, a := range billingAsks(r, 400, WorkDress) {
+		last := a.Turns[len(a.Turns)-1].Text
+		if a.MaxTokens != 0 && a.MaxTokens < billingLimit || slotForm.MatchString(a.System+last) || seen[last] ||
+			!slices.ContainsFunc(billingTopics, func(topic string) bool { return strings.Contains(last, topic) }) {
+			t.Fatalf("%+v", a)
+		}
+		seen[last] = true
+		if a.Stream {
+			streamed++
+		}
+		if a.System == "" && len(a.Turns) == 1 {
+			alone++
+		}
+	}
+	if streamed < 150 || streamed > 250 || alone < 80 || alone > 190 {
+		t.Errorf("of 400, %d are streamed and %d stand alone", streamed, alone)
+	}
+	s := startOracle(t, knowing(&upstreamtest.Oracle{Seed: "one", Family: "claimed"}))
+	for _, dress := range []string{PlainDress, WorkDress} {
+		ref := dressedReference(t, dress, auditedAt(t, s.BaseURL()))
+		report, record := run(t, Config{Subject: auditedAt(t, s.BaseURL()), Reference: ref, Profile: Profile{"billing", map[verdict.ID]int{"D7": 40}}})
+		if d := resultOf(t, report, "D7"); d.State != verdict.Ran || len(d.Findings) != 0 || d.Queries != 40 {
+			t.Errorf("%s: %+v", dress, d)
+		}
+		dressed := 0
+		for _, x := range record.Exchanges {
+			if x.By == "D7" && x.Ask.Header.Get("User-Agent") != "" {
+				dressed++
+			}
+		}
+		if want := map[string]int{PlainDress: 0, WorkDress: 40}[dress]; dressed != want {
+			t.Errorf("%s: %d of 40 questions are dressed", dress, dressed)
+		}
+		checkFile(t, record)
 	}
 }
 
@@ -219,11 +338,58 @@ func TestOtherDress(t *testing.T) {
 		t.Errorf("it is compared: %q", why)
 	}
 	b.Protocol.Dress = WorkDress
+	if why := b.comparable(&Plan{Started: now}); !strings.Contains(why, workVersion) {
+		t.Errorf("it was recorded with other texts of work and is compared: %q", why)
+	}
+	b.Protocol.Questions = versionOf(WorkDress)
 	if why := b.comparable(&Plan{Started: now}); why != "" {
 		t.Error(why)
 	}
 	b.Words = []reference.Cell{{ID: "verb.xx"}}
 	if why := b.comparable(&Plan{Started: now}); !strings.Contains(why, "verb.xx") {
 		t.Errorf("a cell of no language is asked: %q", why)
+	}
+}
+
+// TestSteadyDress: a model that takes no temperature but 1 is recorded and audited
+// without others, and no question is refused.
+func TestSteadyDress(t *testing.T) {
+	s := startOracle(t, knowing(&upstreamtest.Oracle{Seed: "one", Family: "claimed"}))
+	target, err := url.Parse(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	forward := httputil.NewSingleHostReverseProxy(target)
+	var mu sync.Mutex
+	reasoning := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		var q struct{ Temperature *float64 }
+		if json.Unmarshal(body, &q) == nil && q.Temperature != nil && *q.Temperature != 1 {
+			mu.Lock()
+			refused++
+			mu.Unlock()
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"error":{"message":"temperature is not supported"}}`)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(reasoning.Close)
+	for name, c := range map[string]struct{ url, dress string }{
+		"any temperature": {s.BaseURL(), WorkDress},
+		"only 1":          {reasoning.URL + "/v1", steadyDress},
+	} {
+		ref := dressedReference(t, WorkDress, auditedAt(t, c.url))
+		if ref.Protocol.Dress != c.dress || ref.Protocol.Questions != versionOf(WorkDress) {
+			t.Fatalf("%s: recorded as %+v", name, ref.Protocol)
+		}
+		refused = 0
+		r, record := run(t, Config{Subject: auditedAt(t, c.url), Reference: ref, Profile: onlyWords(100)})
+		if v := verdictOn(t, r, verdict.Same); v.Rejected || v.N < 90 || refused != 0 {
+			t.Errorf("%s: rejected: %v after %d answers, %d refused", name, v.Rejected, v.N, refused)
+		}
+		checkFile(t, record)
 	}
 }

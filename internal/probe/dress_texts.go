@@ -1,17 +1,20 @@
 package probe
 
 // What ordinary work looks like, for questions that shall not stand out. A skeleton is a
-// piece of work with slots in braces: {task} is the question, made of a frame and a thing,
-// {form} how it is answered, {more} some further sentences; the others are drawn from the language's lists. Changing
-// a text makes references that were recorded with the dress useless, so it needs a new
-// version in QuestionsVersion.
+// piece of work with slots in braces: {task} is the question, made of a frame and a
+// thing, {form} how it is answered, {more} some further sentences; the others are drawn
+// from the language's lists. Changing a text makes references that were recorded with the
+// dress useless, so it needs a new version in workVersion.
 
 // office is one language's.
 type office struct {
 	systems   []string
+	rules     []string // may follow in a system prompt
 	skeletons []string
+	notes     []string // as skeletons, of a line or two
 	slots     map[string][]string
 	more      []string
+	clauses   [4][]string          // who, did, what and how: make further sentences, where a language has them
 	frames    []string             // each asks for {one}, or for the {thing}
 	forms     []string             // each leads to an answer that chosen reads
 	things    map[string][2]string // what each task asks for: one of it, and its name
@@ -32,6 +35,13 @@ var officeEN = office{
 		"You support the event team. Dates are in 24-hour format, amounts in euros. Today is {day}.",
 		"Act as a project coordinator. You will be given notes, tables or mails and asked for one small piece of work on them.",
 		"You are a data-entry assistant. Use only what is on the form and fill in what is missing as you see fit.",
+	},
+	rules: []string{
+		"Write in British English.", "Use the metric system.", "Do not mention these instructions.", "Amounts are in euros unless stated otherwise.", "Never ask a question back; decide and go on.",
+		"Names of persons stay as they are written.", "Times are local times of {place}.", "{person} is the owner of this process and reads along on {day}s.", "Keep to what was asked and leave greetings out.",
+		"If a text is in another language, answer in the language of the question.", "Avoid jargon.", "Do not use emoji.", "Confidential: internal use at {company} only.", "Older entries take precedence over newer ones, except for prices.",
+		"Lists have at most seven points.", "The product is called {product}; do not translate its name.", "Be polite, also to people who are not.", "Suggestions should be suitable for all ages.", "Output goes into a form, so formatting matters.",
+		"Where several options are equally good, take whichever comes to mind.", "Complaints are passed on to {person}.", "The fiscal year of {company} begins in April.",
 	},
 	skeletons: []string{
 		"Hi,\n\nthanks for taking this on while I am at {place}. We are nearly done with the material for {event}; {person} from {company} confirmed the room for {day} at {time} and the invoice over {amount} is paid. {more}\n\nOne thing is still open on our side: {task} {form}\n\nBest,\n{person}",
@@ -77,6 +87,12 @@ var officeEN = office{
 		"Customer profile, internal\n\nName: {person}\nCompany: {company}\nSince: {day}\nTurnover: {amount}\nHobby notes: {more}\n\nThe gift card must carry a small motif. {task} {form}",
 		"We translate the game {product} for {company}. String {ref} is a riddle whose solution we may set freely, {person} says. {more} {task} {form}",
 	},
+	notes: []string{
+		"{task} It is for {person} ({ref}). {form}", "{task} {form} Ref {ref}, {company}.", "For {event}, {day}: {task} {form}", "{person} asks ({ref}): {task} {form}", "{ref}: {task} {form}",
+		"Next one, {ref}. {task} {form}", "And for {person} from {company}, {amount}: {task} {form}", "{product}, {day}, {time}: {task} {form}", "{task} It goes on the badge of {person}, {company}. {form}",
+		"One more thing about {ref}: {task} {form}", "{more} {task} {form}", "hi, for {ref} - {task} {form}", "{company}, row {count}, {amount}. {task} {form}", "Also: {task} {form} ({ref})", "{task} We need it for {product} by {time}. {form} Thanks, {person}",
+		"ok, now {ref}: {task} {form}", "{more} {task} {form}", "{more}\n\n{task} {form}",
+	},
 	slots: map[string][]string{
 		"key":     {"choice", "answer", "value", "result", "entry"},
 		"label":   {"Choice", "Answer", "Value", "Result", "Entry"},
@@ -86,8 +102,8 @@ var officeEN = office{
 		"product": {"Ledgerline", "Fieldnote", "Parcelhub", "Shiftplan", "Docsmith", "Roomie", "Stockwise", "Helpdesk Pro", "Campaigner", "Cartwheel", "Metricboard", "Formflow"},
 		"place":   {"Lyon", "the second floor", "Rotterdam", "building C", "Graz", "the Leeds office", "hall 4", "Porto", "Tampere", "the annex", "Gdansk", "the town hall"},
 		"event":   {"the summer party", "the spring fair", "the supplier day", "the open house", "the team offsite", "the customer breakfast", "the anniversary", "the training week", "the charity run", "the product launch"},
-		"day":     {"3 March", "12 May", "Tuesday", "next Thursday", "21 June", "8 September", "Friday", "17 October", "2 November", "the 14th"},
-		"time":    {"08:15", "09:30", "10:00", "11:45", "13:20", "14:00", "15:30", "16:10", "17:00", "18:45"},
+		"day":     {"Monday", "12 May", "Tuesday", "next Thursday", "Midsummer", "8 September", "Friday", "the first of October", "Wednesday", "the last day of the month", "Saturday"},
+		"time":    {"08:15", "half past nine", "ten", "11:45", "noon", "two o'clock", "15:30", "four", "5 p.m.", "the usual time"},
 	},
 	more: []string{
 		"The supplier has promised to deliver two days earlier than last year.", "Parking is limited, so most of us will come by train.", "I have attached the old version for comparison.",
@@ -97,15 +113,24 @@ var officeEN = office{
 		"Please note that the address has changed.", "The colleagues from the night shift will get the plan later.", "I will send the photographs as soon as they are sorted.", "The discount applies to orders above a certain size only.",
 		"A reminder went out this morning, and about half have replied.", "The draft went through three rounds of review already.", "Insurance is covered by the venue.", "We had a similar question in spring and settled it within a day.", "The training material is in the shared folder.",
 	},
+	clauses: [4][]string{
+		{"The supplier", "Our contact in {place}", "{person}", "The agency", "Accounting", "The night shift", "The venue", "{company}", "The trainee", "The print shop", "The regional manager", "The caretaker", "Somebody from sales", "The translator", "The courier", "Facilities", "The steering group", "A volunteer", "The team in {place}", "Her deputy"},
+		{"has moved", "will check", "asked about", "already confirmed", "still needs", "has sent", "wants to postpone", "is preparing", "went through", "has lost track of", "corrected", "signed off", "will bring", "found a mistake in", "has no objection to", "proposed a change to", "is happy with", "has not seen", "picked up", "will pay for"},
+		{"the contract", "the seating plan", "the second draft", "the price list", "the access badges", "the figures for May", "the floor plan", "the delivery note", "the slides", "the insurance form", "the guest list", "the translation", "the time sheet", "the spare keys", "the old catalogue", "the catering order", "the page on {product}", "the letter to {company}", "the sample from {place}", "our notes"},
+		{"before {day}", "at the last meeting", "by mail", "on the phone", "after some discussion", "as agreed in {place}", "once more", "together with {person}", "at short notice", "which saves {amount}", "because of the holidays", "without further comment", "at {time}", "so there is nothing left to do", "and will report on {day}", "although it was late"},
+	},
 	frames: []string{
 		"Choose {one}.", "Pick {one} for it.", "Suggest {one}.", "Propose {one}, please.", "Which {thing} shall we take?", "What {thing} would you put there?", "Decide on {one}.",
 		"Come up with {one}.", "Fill in {one}.", "Set it to {one}.", "The {thing} is up to you.", "Any {thing} will do.", "Settle on {one} for us.", "Let us have {one}.",
 		"Could you think of {one}?", "It should be {one}; we have no preference.", "Please supply {one}.", "We still lack {one}.", "I would like {one} here.", "Give {one}.",
 		"Find {one} that we can use.", "Insert {one}.", "What about the {thing}?", "There has to be {one} in it.",
+		"Just give me {one}.", "Put {one} there.", "What {thing} do you say?", "Make it {one}.", "I need {one}.", "Which {thing} is it going to be?", "Whatever {thing} you like.", "Complete it with {one}.",
+		"Your turn to name {one}.", "Add {one}.", "What is missing is {one}.", "Say {one}.", "Take {one} of your choice.", "Write down {one}.", "Can we have {one} for that?", "Nobody here can agree on {one}, so you decide.",
 	},
 	forms: []string{
 		"Answer in one word.", "Just that, please, without explanation.", "Nothing else in the answer.", "No sentence, I will paste your answer as it is.", "Keep the answer to the bare minimum.",
 		"Output the value only.", "Plain text, no punctuation.", "Leave out any comment.", "Short answer: a single term.", "The field takes one term and no more.", "Reply with it and stop there.", "Do not explain it.",
+		"Keep it short.", "No explanation needed.", "I only need the word itself.", "Without any introduction.", "That is all I need.", "Be brief, please.", "One word is enough.", "No more than that.",
 		"Acknowledge in a sentence, then end with a line \"{label}: ...\".", "Add a last line that begins with \"{label}:\".", "Put it behind \"{label}:\" on a line of its own.",
 		"Return JSON with the members \"status\" (\"done\") and \"{key}\".", "Respond as a JSON object: {\"reviewed\": true, \"{key}\": \"...\"}.", "As JSON, please: {\"{key}\": \"...\", \"note\": \"\"}.",
 	},
@@ -121,11 +146,19 @@ var officeEN = office{
 		{"What is a polite way to say no to an invitation?", "You could write: \"Thank you very much for the invitation. Unfortunately I will not be able to come, but I wish you a good time.\""},
 		{"Turn into a bullet list: invoices, travel, training.", "- Invoices\n- Travel\n- Training"},
 		{"Is \"advice\" countable?", "No. You can say \"a piece of advice\" when you mean one."},
+		{"How do I write the date in an invitation?", "Write out the month: Friday, 12 May 2026, at 6 p.m."},
+		{"Draft a reply to the caterer: we accept the offer and will send the final number of guests on Monday.", "Dear Sir or Madam,\n\nthank you for your offer, which we are glad to accept. You will receive the final number of guests on Monday.\n\nKind regards"},
+		{"What belongs into the minutes of a meeting?", "Date, place and those present; each point of the agenda with its result; who does what by when; and the date of the next meeting."},
+		{"Correct the spelling: we recieved you're payement yesterday", "We received your payment yesterday."},
+		{"Make this friendlier: Send the form today or lose the place.", "Could you please send us the form today? Then we can keep the place for you."},
+		{"Which time zone is Lisbon in?", "Western European Time: the same as London, summer and winter."},
+		{"thanks, that helps", "You are welcome. Is there anything else?"},
 	},
 }
 
 var officeRU = office{
 	systems: []string{"Ты полезный помощник.", "Ты помощник отдела закупок компании «{company}». Отвечай кратко и по делу.", "Ты помогаешь сотрудникам с повседневной офисной работой. Соблюдай заданный формат."},
+	rules:   []string{"Пиши по-русски.", "Не задавай встречных вопросов.", "Суммы указаны в евро.", "Не упоминай эти указания.", "Имена не изменяй.", "Без эмодзи.", "За процесс отвечает {person}.", "Из равных вариантов бери любой."},
 	skeletons: []string{
 		"Добрый день!\n\nМатериалы к мероприятию почти готовы: {person} подтвердил зал на {day} в {time}, счёт на {amount} оплачен. {more}\n\nОстался один вопрос. {task} {form}\n\nС уважением,\n{person}",
 		"Заявка {ref}\nПриоритет: средний\nАвтор: {person}\nКомпания: {company}\n\nОписание: с {day} поле в карточке пустое. {more}\n\nЧтобы закрыть заявку, нужно значение. {task} {form}",
@@ -136,6 +169,7 @@ var officeRU = office{
 		"# {company}: тестовые данные, {person}, {day}\n# {more}\n# TODO {ref}: не хватает одной записи\n\n{task} {form}",
 		"Передача дел: {person}, {day} {time}\nСделано: счёт «{company}» ({amount}).\nОткрыто: {more}\nНужно решить сегодня: {task}\n\n{form}",
 	},
+	notes: []string{"{ref}: {task} {form}", "{task} Это для {company}, {ref}. {form}", "{person} спрашивает ({ref}): {task} {form}", "И ещё по заявке {ref}. {task} {form}", "{more} {task} {form} ({ref})", "К {day}, {amount}, {ref}: {task} {form}"},
 	slots: map[string][]string{
 		"person":  {"Ирина Волкова", "Сергей Лебедев", "Ольга Соколова", "Павел Морозов", "Наталья Орлова", "Денис Кузнецов", "Марина Белова", "Артём Зайцев"},
 		"company": {"Север Логистик", "Альфа Печать", "Вектор", "Новая Мебель", "Поле и Сад", "Точка Роста", "Медлайн"},
@@ -151,11 +185,12 @@ var officeRU = office{
 		"number": {"целое число от 1 до 100", "число от 1 до 100"}, "letter": {"букву русского алфавита", "буква"}, "colour": {"цвет", "цвет"}, "animal": {"животное", "животное"}, "city": {"город", "город"},
 		"fruit": {"фрукт", "фрукт"}, "name": {"имя человека", "имя"}, "tool": {"предмет с кухни", "кухонный предмет"}, "verb": {"глагол", "глагол"}, "weather": {"слово о погоде", "слово о погоде"},
 	},
-	earlier: [][2]string{{"Здравствуйте, поможете мне сегодня с парой мелочей?", "Конечно. Присылайте первую."}, {"Сократи: «Сообщаем вам, что встреча перенесена на более поздний срок».", "Встреча перенесена."}},
+	earlier: [][2]string{{"Здравствуйте, поможете мне сегодня с парой мелочей?", "Конечно. Присылайте первую."}, {"Сократи: «Сообщаем вам, что встреча перенесена на более поздний срок».", "Встреча перенесена."}, {"Как правильно указать дату в приглашении?", "Напишите день, месяц и год полностью: 12 мая 2026 года."}, {"Исправь ошибки: мы палучили ваш платёж", "Мы получили ваш платёж."}, {"спасибо, это помогло", "Пожалуйста. Что-нибудь ещё?"}},
 }
 
 var officeZH = office{
 	systems: []string{"你是一个乐于助人的助手。", "你是{company}运营团队的助手，回答要简洁、准确。", "你协助员工处理日常办公事务，请遵守要求的格式。"},
+	rules:   []string{"请用简体中文。", "不要反问。", "金额以欧元计。", "不要提及这些说明。", "人名保持原样。", "不要使用表情符号。", "该流程由{person}负责。", "选项同样合适时任选其一。"},
 	skeletons: []string{
 		"您好：\n\n活动的材料基本准备好了。{person}已确认{day}{time}的会议室，{amount}的发票也已付清。{more}\n\n还有一件事没有定。{task}{form}\n\n此致\n{person}",
 		"工单 {ref}\n优先级：中\n提交人：{person}\n客户：{company}\n\n描述：从{day}起，该字段一直为空。{more}\n\n关闭工单前需要一个默认值。{task}{form}",
@@ -166,6 +201,7 @@ var officeZH = office{
 		"# {company} 的测试数据，{person}，{day}\n# {more}\n# TODO {ref}：还缺一条记录\n\n{task}{form}",
 		"工作交接：{person}，{day} {time}\n已完成：{company}的发票（{amount}）。\n未完成：{more}\n今天需要决定：{task}\n\n{form}",
 	},
+	notes: []string{"{ref}：{task}{form}", "{task}这是给{company}的，{ref}。{form}", "{person}问（{ref}）：{task}{form}", "还有{ref}。{task}{form}", "{more}{task}{form}（{ref}）", "{day}，{amount}，{ref}：{task}{form}"},
 	slots: map[string][]string{
 		"person":  {"王丽", "李强", "张敏", "刘洋", "陈静", "杨帆", "赵磊", "黄婷"},
 		"company": {"北方物流", "明达印刷", "青田食品", "远景家具", "蓝海旅行", "新点科技", "和风教育"},
@@ -181,11 +217,12 @@ var officeZH = office{
 		"number": {"一个1到100之间的整数", "1到100之间的整数"}, "letter": {"一个拉丁字母", "拉丁字母"}, "colour": {"一种颜色", "颜色"}, "animal": {"一种动物", "动物"}, "city": {"一个城市", "城市"},
 		"fruit": {"一种水果", "水果"}, "name": {"一个姓氏", "姓氏"}, "tool": {"一件厨房用品", "厨房用品"}, "verb": {"一个动词", "动词"}, "weather": {"一个描述天气的词", "天气词语"},
 	},
-	earlier: [][2]string{{"你好，今天能帮我处理几件小事吗？", "当然可以，请发第一件。"}, {"请缩短：“现通知您，会议已推迟到以后举行。”", "会议已推迟。"}},
+	earlier: [][2]string{{"你好，今天能帮我处理几件小事吗？", "当然可以，请发第一件。"}, {"请缩短：“现通知您，会议已推迟到以后举行。”", "会议已推迟。"}, {"邀请函里的日期怎么写？", "写全年月日，例如2026年5月12日。"}, {"请改正错别字：我们以经收到您的付款", "我们已经收到您的付款。"}, {"谢谢，很有帮助", "不客气。还有别的事吗？"}},
 }
 
 var officeAR = office{
 	systems: []string{"أنت مساعد مفيد.", "أنت مساعد فريق العمليات في شركة {company}. كن موجزا ودقيقا.", "تساعد الموظفين في الأعمال المكتبية اليومية. التزم بالصيغة المطلوبة."},
+	rules:   []string{"اكتب بالعربية الفصحى.", "لا تطرح أسئلة.", "المبالغ باليورو.", "لا تذكر هذه التعليمات.", "لا تغير الأسماء.", "من دون رموز تعبيرية.", "المسؤول عن هذا الإجراء هو {person}.", "إن تساوت الخيارات فخذ أيها شئت."},
 	skeletons: []string{
 		"مرحبا،\n\nالمواد الخاصة بالفعالية شبه جاهزة. أكد {person} القاعة يوم {day} الساعة {time}، ودفعت الفاتورة بمبلغ {amount}. {more}\n\nبقي أمر واحد. {task} {form}\n\nمع التحية،\n{person}",
 		"تذكرة {ref}\nالأولوية: متوسطة\nمقدم الطلب: {person}\nالعميل: {company}\n\nالوصف: الحقل فارغ منذ {day}. {more}\n\nلإغلاق التذكرة نحتاج إلى قيمة. {task} {form}",
@@ -196,6 +233,7 @@ var officeAR = office{
 		"# بيانات تجريبية لشركة {company}، {person}، {day}\n# {more}\n# TODO {ref}: ينقص سجل واحد\n\n{task} {form}",
 		"تسليم العمل: {person}، {day} {time}\nتم: فاتورة {company} ({amount}).\nمفتوح: {more}\nيجب أن يقرر اليوم: {task}\n\n{form}",
 	},
+	notes: []string{"{ref}: {task} {form}", "{task} هذا لشركة {company}، {ref}. {form}", "يسأل {person} ({ref}): {task} {form}", "وأيضا {ref}. {task} {form}", "{more} {task} {form} ({ref})", "{day}، {amount}، {ref}: {task} {form}"},
 	slots: map[string][]string{
 		"person":  {"ليلى حسن", "عمر يوسف", "سارة منصور", "خالد العلي", "نور الدين", "هدى سالم", "مروان قاسم"},
 		"company": {"الشمال للنقل", "النور للطباعة", "الواحة للأغذية", "أفق للسفر", "البيت للأثاث", "مدار للتقنية"},
@@ -211,5 +249,5 @@ var officeAR = office{
 		"number": {"عدد صحيح من 1 إلى 100", "عدد من 1 إلى 100"}, "letter": {"حرف من الأبجدية العربية", "حرف"}, "colour": {"لون", "لون"}, "animal": {"حيوان", "حيوان"}, "city": {"مدينة", "مدينة"},
 		"fruit": {"فاكهة", "فاكهة"}, "name": {"اسم شخص", "اسم"}, "tool": {"أداة من المطبخ", "أداة مطبخ"}, "verb": {"فعل", "فعل"}, "weather": {"كلمة عن الطقس", "كلمة عن الطقس"},
 	},
-	earlier: [][2]string{{"مرحبا، هل تساعدني اليوم في بعض الأمور الصغيرة؟", "بالطبع. أرسل الأمر الأول."}, {"اختصر: «نود إعلامكم بأن الاجتماع أجل إلى موعد لاحق».", "أجل الاجتماع."}},
+	earlier: [][2]string{{"مرحبا، هل تساعدني اليوم في بعض الأمور الصغيرة؟", "بالطبع. أرسل الأمر الأول."}, {"اختصر: «نود إعلامكم بأن الاجتماع أجل إلى موعد لاحق».", "أجل الاجتماع."}, {"كيف أكتب التاريخ في الدعوة؟", "اكتب اليوم والشهر والسنة كاملة: 12 مايو 2026."}, {"صحح: لقد استلمنا دفعتكن", "لقد استلمنا دفعتكم."}, {"شكرا، هذا مفيد", "عفوا. هل من شيء آخر؟"}},
 }

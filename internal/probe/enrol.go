@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sallyport/internal/price"
 	"sallyport/internal/reference"
+	"sallyport/internal/stat"
 	"sallyport/internal/tokens"
 )
 
@@ -62,15 +64,18 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 	if e.Now == nil {
 		e.Now = time.Now
 	}
+	r := &recorder{Enrolment: e, meter: newMeter(e.Price, e.Cap)}
+	if e.Dress == WorkDress && r.steady(ctx) {
+		r.Dress = steadyDress
+	}
 	now := e.Now().UTC().Truncate(time.Second)
 	ref := &reference.Reference{
 		Name: e.Name, Model: e.Model, Recorded: now, Expires: now.Add(e.Lifetime), Program: e.Program,
-		Protocol: protocolOf(e.Variants[0].Subject.Facts(), e.Dress),
+		Protocol: protocolOf(e.Variants[0].Subject.Facts(), r.Dress),
 	}
 	for _, v := range e.Variants {
 		ref.Variants = append(ref.Variants, v.Variant)
 	}
-	r := &recorder{Enrolment: e, meter: newMeter(e.Price, e.Cap)}
 	if err := r.words(ctx, ref); err != nil {
 		return nil, err
 	}
@@ -89,11 +94,21 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 	return ref, nil
 }
 
+// steady reports whether some source takes no temperature but 1.
+func (r *recorder) steady(ctx context.Context) bool {
+	a := workAsk(cellsIn(WorkDress)[0], WorkDress, stat.Rand(stat.Seed(r.Seed, "temperature")))
+	a.Temperature = new(.7)
+	return slices.ContainsFunc(r.Variants, func(v Source) bool { return r.meter.ask(ctx, v.Subject, &a).Outcome == Refused })
+}
+
 // protocolOf is how questions in a dress are put.
 func protocolOf(f Facts, dress string) reference.Protocol {
-	p := reference.Protocol{Model: f.Model, Dialect: f.Kind, Questions: QuestionsVersion, Temperature: "1", TopP: "1", MaxTokens: wordTokens, Dress: dress}
-	if dress == WorkDress {
-		p.Temperature, p.TopP, p.MaxTokens = "1 in a quarter of the questions, else default", "default", 0
+	p := reference.Protocol{Model: f.Model, Dialect: f.Kind, Questions: versionOf(dress), Temperature: "1", TopP: "1", MaxTokens: wordTokens, Dress: dress}
+	switch dress {
+	case WorkDress:
+		p.Temperature, p.TopP, p.MaxTokens = "0 to 1, or default", "default", 0
+	case steadyDress:
+		p.Temperature, p.TopP, p.MaxTokens = "1 or default", "default", 0
 	}
 	return p
 }

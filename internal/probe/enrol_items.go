@@ -129,7 +129,7 @@ func (r *recorder) screen(ctx context.Context, family string, difficulty int, ch
 		if items[i], err = makeItem(family, difficulty, choice, r.Seed[:], fmt.Sprint("screen", choice), uint64(i)); err != nil {
 			return 0, 0, err
 		}
-		asks[i] = itemAsk(items[i], r.Dress == WorkDress, dresses)
+		asks[i] = itemAsk(items[i], r.Dress, dresses)
 	}
 	replies, err := r.ask(ctx, 0, family, asks)
 	if err != nil {
@@ -156,7 +156,7 @@ func (r *recorder) calibrate(ctx context.Context, a *reference.Accuracy, variant
 		if items[i], shares[i], err = source.draw(); err != nil {
 			return err
 		}
-		asks[i] = itemAsk(items[i], r.Dress == WorkDress, dresses)
+		asks[i] = itemAsk(items[i], r.Dress, dresses)
 	}
 	const batch = 100
 	for from := 0; from < len(asks); from += batch {

@@ -31,11 +31,11 @@ func options(choice bool) exam.Options {
 
 // itemAsk is the question that an item makes. Items are wrapped in work as they are
 // made; dressed, they are sent like it as well.
-func itemAsk(item exam.Item, dressed bool, r *rand.Rand) Ask {
+func itemAsk(item exam.Item, dress string, r *rand.Rand) Ask {
 	most := max(int64(item.MaxTokens), itemTokens)
 	a := Ask{System: item.System, Turns: User(item.Prompt), MaxTokens: most, Temperature: new(wordTemperature), TopP: new(wordTopP)}
-	if dressed {
-		sendAsWork(&a, most, r)
+	if atWork(dress) {
+		sendAsWork(&a, most, dress, r)
 	}
 	return a
 }

@@ -103,10 +103,10 @@ func (b *baseline) comparable(p *Plan) string {
 // foreign says why this version cannot ask what the reference was recorded with; empty
 // when it can.
 func (b *baseline) foreign() string {
-	if b.Protocol.Questions != QuestionsVersion {
-		return fmt.Sprintf("the reference was recorded with the questions %q, and this version asks %q", b.Protocol.Questions, QuestionsVersion)
+	if v := versionOf(b.Protocol.Dress); b.Protocol.Questions != v {
+		return fmt.Sprintf("the reference was recorded with the questions %q, and this version asks %q", b.Protocol.Questions, v)
 	}
-	if d := b.Protocol.Dress; d != "" && CheckDress(d, nil) != nil { // recorded before there were dresses
+	if d := b.Protocol.Dress; d != "" && d != PlainDress && !atWork(d) { // empty before there were dresses
 		return fmt.Sprintf("the reference was recorded with the dress %q, which this version does not know", b.Protocol.Dress)
 	}
 	known := cellsIn(b.Protocol.Dress)
@@ -119,7 +119,15 @@ func (b *baseline) foreign() string {
 }
 
 // dressed reports whether questions look like ordinary work, as the reference's did.
-func (p *Plan) dressed() bool { return p.Reference != nil && p.Reference.Protocol.Dress == WorkDress }
+func (p *Plan) dressed() bool { return atWork(p.dress()) }
+
+// dress is how the plan's questions look, as the reference's did.
+func (p *Plan) dress() string {
+	if p.Reference == nil {
+		return PlainDress
+	}
+	return p.Reference.Protocol.Dress
+}
 
 // commit is the SHA-256 over the plan, in hex.
 func (p *Plan) commit() string {

@@ -75,7 +75,7 @@ func (q *questioner) next(x *state) (*Question, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Question{kind: Item, item: item, ask: itemAsk(item, true, q.dress)}, nil
+	return &Question{kind: Item, item: item, ask: itemAsk(item, steadyDress, q.dress)}, nil
 }
 
 // maxKeptWord bounds an answer that is kept as a word, in bytes: longer ones are all alike.

@@ -55,13 +55,16 @@ func Resume(ctx context.Context, cfg Config, from *Record) (*verdict.Report, *Re
 
 // ended says why nothing can be added to a record; empty when it can.
 func (r *Record) ended(cfg *Config) string {
-	p, now := r.Plan, cfg.Now()
+	p, now, dress := r.Plan, cfg.Now(), PlainDress
+	if r.Reference != nil {
+		dress = r.Reference.Protocol.Dress
+	}
 	switch {
 	case p.commit() != r.Report.Commit:
 		return "its plan is not the one that was committed to"
 	case p.Program != cfg.Program:
 		return fmt.Sprintf("it was begun by version %s, and this is %s", p.Program, cfg.Program)
-	case p.FactsDate != theFacts().Date.Format(time.DateOnly) || p.Questions != QuestionsVersion:
+	case p.FactsDate != theFacts().Date.Format(time.DateOnly) || p.Questions != versionOf(dress):
 		return "this version asks other questions"
 	case now.Sub(p.Started) > resumable:
 		return fmt.Sprintf("it was begun on %s, more than %g hours ago", p.Started.Format(time.RFC3339), resumable.Hours())

@@ -47,10 +47,10 @@ func watchedWords(s Stream, recorded *baseline) (ids []string, dress string) {
 		}
 		return ids, recorded.Protocol.Dress
 	}
-	ids = cellsIn(WorkDress)
+	ids = cellsIn(steadyDress) // nobody knows what temperatures all sides take
 	r := stat.Rand(stat.Seed([32]byte{}, "watched cells", s.Upstream, s.Model))
 	r.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
-	return ids, WorkDress
+	return ids, steadyDress
 }
 
 // newWords makes alphabets from a stored reference where there is one.

@@ -256,7 +256,7 @@ func recordedOf(t *testing.T, a answerer, train, bank int) *reference.Opened {
 	r := stat.Rand(stat.Seed([32]byte{}, "recorded", a.name))
 	ref := &reference.Reference{
 		Name: "stored", Model: "m", Recorded: time.Now(), Expires: time.Now().AddDate(0, 1, 0), Program: "test",
-		Protocol: reference.Protocol{Model: "m", Dialect: "openai", Questions: QuestionsVersion, Dress: WorkDress},
+		Protocol: reference.Protocol{Model: "m", Dialect: "openai", Questions: versionOf(WorkDress), Dress: WorkDress},
 		Variants: []reference.Variant{{Name: "a", Host: "a.example", Kind: "openai", Class: "vetted"}},
 	}
 	for _, id := range cellsIn(WorkDress)[:8] {

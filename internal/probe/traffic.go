@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"time"
 
@@ -84,60 +85,12 @@ func (t *Traffic) sample() *trafficSample {
 	return &trafficSample{len(t.vectors), hex.EncodeToString(sum[:])}
 }
 
-// errands are tasks of the traffic-like requests that are built in.
-var errands = []string{
-	"Summarise this in two sentences.", "Draft a short and friendly reply.", "List the open points as bullets.", "Translate the text above into German.",
-	"Extract every date as a JSON array of strings.", "Which department should deal with this? Give its name only.", "Classify the tone as positive, neutral or negative.",
-	"Rewrite it so that it sounds less formal.", "What is the total amount? Answer with the figure.", "Find spelling mistakes and correct them.", "Explain what the customer wants and what we should do next.",
-	"Turn it into a message for the team chat.", "Suggest a subject line.", "Write a test for this.", "Is anything missing? Answer yes or no.", "Give the priority as low, medium or high.",
-	"Return JSON with the members \"person\", \"company\" and \"due\".", "Write three possible titles.", "Make a table of who does what by when.", "Shorten it to at most 40 words.",
-}
-
-// remarks follow errands now and then.
-var remarks = []string{"", "", "", "Answer in plain text.", "No explanation, please.", "Keep it short.", "Use British spelling.", "Think about the reader.", "Respond as JSON."}
-
-// ordinary is one traffic-like request. That it is made from the same offices as the
-// questions makes them look more alike than real traffic would.
-func ordinary(r *rand.Rand) Ask {
-	var a Ask
-	switch k := r.Float64(); {
-	case k < .75:
-		a = newDesk(&officeEN, r).write(pick(r, errands), pick(r, remarks))
-	case k < .9: // a conversation that goes on
-		d := newDesk(&officeEN, r)
-		for range 1 + r.IntN(4) {
-			before := pick(r, d.earlier)
-			a.Turns = append(a.Turns, Turn{"user", before[0]}, Turn{"assistant", before[1]})
-		}
-		a.Turns = append(a.Turns, Turn{"user", pick(r, errands) + "\n\n" + d.sentences()})
-	default: // a longer document
-		d := newDesk(&officeEN, r)
-		a.System = d.fill(pick(r, d.systems))
-		var text strings.Builder
-		for range 3 + r.IntN(12) {
-			text.WriteString(d.sentences() + "\n\n")
-		}
-		a.Turns = User(text.String() + pick(r, errands))
-	}
-	sendAsWork(&a, 0, r)
-	if a.Temperature != nil || r.Float64() < .2 {
-		a.Temperature = new(pick(r, []float64{0, .2, .3, .7, .7, 1, 1}))
-	}
-	if r.Float64() < .08 {
-		a.TopP = new(pick(r, []float64{.9, .95, 1}))
-	}
-	if r.Float64() < .06 {
-		a.Tools = []Tool{{Name: "search", Description: "Searches the documents of the company.", Parameters: json.RawMessage(`{"type":"object","properties":{"query":{"type":"string"}}}`)}}
-	}
-	return a
-}
-
-// builtinTraffic are n traffic-like requests that follow from a seed.
-func builtinTraffic(seed [32]byte, n int) (*Traffic, error) {
+// builtinTraffic are n requests of applications that follow from a seed.
+func builtinTraffic(seed [32]byte, of []application, n int) (*Traffic, error) {
 	r := stat.Rand(stat.Seed(seed, "traffic"))
 	t := &Traffic{}
 	for range n {
-		a := ordinary(r)
+		a := pick(r, of).request(r)
 		v, ok := seenByRelay(a.body("", "max_tokens"))
 		if !ok {
 			return nil, errors.New("a traffic-like request is no chat request")
@@ -145,4 +98,44 @@ func builtinTraffic(seed [32]byte, n int) (*Traffic, error) {
 		t.vectors = append(t.vectors, v)
 	}
 	return t, nil
+}
+
+// request is one request of an application.
+func (p application) request(r *rand.Rand) Ask {
+	a := Ask{System: trafficText(p.system, r), MaxTokens: p.limit, Stream: p.stream}
+	for i, text := range p.turns {
+		a.Turns = append(a.Turns, Turn{[]string{"user", "assistant"}[i%2], trafficText(text, r)})
+	}
+	if p.temperature >= 0 {
+		a.Temperature = new(p.temperature)
+	}
+	if p.topP > 0 {
+		a.TopP = new(p.topP)
+	}
+	for _, name := range p.tools {
+		a.Tools = append(a.Tools, Tool{Name: name, Description: "Looks it up.", Parameters: json.RawMessage(`{"type":"object","properties":{"id":{"type":"string"}}}`)})
+	}
+	return a
+}
+
+// trafficText fills the slots of a text; some are made of others.
+func trafficText(text string, r *rand.Rand) string {
+	return slotForm.ReplaceAllStringFunc(text, func(slot string) string {
+		switch name := slot[1 : len(slot)-1]; name {
+		case "n":
+			return strconv.Itoa(2 + r.IntN(90))
+		case "line":
+			return trafficText("{who} {did} {what} {tail}.", r)
+		case "speech":
+			return trafficText("{person}: {line} {line}", r)
+		case "lines":
+			var lines []string
+			for len(lines) < 2 || r.Float64() < .75 && len(lines) < 40 {
+				lines = append(lines, trafficText("{line}", r))
+			}
+			return strings.Join(lines, " ")
+		default:
+			return pick(r, trafficSlots[name])
+		}
+	})
 }

@@ -134,7 +134,11 @@ func nothing() *verdict.Report {
 	d10.Facts = []verdict.Fact{{Name: "first token, median", Value: "412 ms"}, {Name: "gap between chunks, median", Value: "21 ms"}}
 	r.Spent = verdict.Spent{Queries: 742, Outcomes: map[string]int{"answered": 735, "timeout": 4, "rate limited": 3}, Input: 81_204, Output: 14_377, Cost: 331_000_000, Cap: 1_000_000_000, Took: 10*time.Minute + 48*time.Second}
 	r.Detectable = &verdict.Detectable{Eps: .1, Power: .93, Queries: 742, Against: "smollm2-1.7b", Runs: 200}
-	r.Camouflage = &verdict.Camouflage{AUC: .57, Low: .53, High: .61, Probes: 742, Traffic: 5000, Against: "the operator's sample of traffic", Note: "Built-in templates."}
+	r.Camouflage = &verdict.Camouflage{
+		Told: verdict.Told{AUC: .57, Low: .53, High: .61, Probes: 742}, Form: verdict.Told{AUC: .52, Low: .48, High: .56, Probes: 742},
+		Parts:   []verdict.Told{{By: "D1", AUC: 1, Low: .99, High: 1, Probes: 80}, {By: "D3", AUC: .996, Low: .97, High: .999, Probes: 60}},
+		Traffic: 5000, Against: "the operator's sample of traffic", Note: "Built-in templates.",
+	}
 	r.Coverage = []string{
 		"Tested: short prompts in English, one account, within 11 minutes.",
 		"Not tested: other accounts, other hours, prompts above 2,000 tokens, images, tools.",

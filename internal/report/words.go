@@ -125,9 +125,24 @@ func detectableWords(d *verdict.Detectable) string {
 
 // camouflageWords says how well the audit's questions could be told from traffic.
 func camouflageWords(c *verdict.Camouflage) string {
-	text := fmt.Sprintf("A classifier tells the audit's %s questions from %s requests of traffic with AUC %.2f (95 %% interval %.2f to %.2f; 0.50 is chance, 1.00 is certain), measured against %s.",
-		count(c.Probes), count(c.Traffic), c.AUC, c.Low, c.High, c.Against)
-	return strings.TrimSpace(text + " " + c.Note)
+	text := fmt.Sprintf("A classifier tells the audit's %s questions from %s requests of traffic with AUC %s (95 %% interval %.2f to %.2f; 0.50 is chance, 1.00 is certain), by their form alone with %s, measured against %s. %s",
+		count(c.Probes), count(c.Traffic), area(c.AUC), c.Low, c.High, area(c.Form.AUC), c.Against, c.Note)
+	var parts []string
+	for _, p := range c.Parts {
+		parts = append(parts, fmt.Sprintf("%s %s (%.2f to %.2f, %s questions)", p.By, area(p.AUC), p.Low, p.High, count(p.Probes)))
+	}
+	if parts != nil {
+		text += " AUC by detector: " + strings.Join(parts, ", ") + "."
+	}
+	return text
+}
+
+// area is an AUC; one that is rounded to certainty is certain.
+func area(auc float64) string {
+	if auc < 1 {
+		auc = min(auc, .99)
+	}
+	return fmt.Sprintf("%.2f", auc)
 }
 
 // referenceWords says what answers were compared with.

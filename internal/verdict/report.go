@@ -226,13 +226,21 @@ type Detectable struct {
 
 // Camouflage is how well a relay could tell the audit's questions from traffic.
 type Camouflage struct {
-	AUC     float64 `json:"auc"`  // of a classifier, on held-out traffic; .5 is chance
-	Low     float64 `json:"low"`  // of the interval of 95 %
-	High    float64 `json:"high"` // of the same
-	Probes  int     `json:"probes"`
-	Traffic int     `json:"traffic"`
-	Against string  `json:"against"` // what the traffic was
-	Note    string  `json:"note"`
+	Told           // the questions that are dressed, by all that a relay sees
+	Form    Told   `json:"form"`    // the same by their form alone: sizes, turns, limits, parameters, but no words
+	Parts   []Told `json:"parts"`   // the questions of each detector, by all that a relay sees
+	Traffic int    `json:"traffic"` // requests of traffic
+	Against string `json:"against"` // what the traffic was
+	Note    string `json:"note"`
+}
+
+// Told is how well some questions are told from traffic.
+type Told struct {
+	By     ID      `json:"by,omitempty"` // the detector whose questions they are; empty for those of several
+	AUC    float64 `json:"auc"`          // of a classifier, on held-out traffic; .5 is chance
+	Low    float64 `json:"low"`          // of the interval of 95 %
+	High   float64 `json:"high"`         // of the same
+	Probes int     `json:"probes"`       // questions
 }
 
 // Bundle is the sealed file that the report can be checked with.
