@@ -3,12 +3,14 @@ package probe
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"sallyport/internal/price"
 	"sallyport/internal/reference"
+	"sallyport/internal/verdict"
 )
 
 // Enrolment says how a reference is recorded.
@@ -29,16 +31,33 @@ type Enrolment struct {
 	Languages []string // languages of word questions; all when empty
 	Parallel  int
 	Cap       price.Nano
-	Price     Price
+	Price     Price `json:"-"`
 	Seed      [32]byte
-	Now       func() time.Time
-	Progress  func(done, of int, what string)
+	Now       func() time.Time                `json:"-"`
+	Progress  func(done, of int, what string) `json:"-"`
+	Took      func(verdict.Spent)             `json:"-"` // told what the recording took, however it ended
+}
+
+// Commit is the SHA-256 over what is fixed before anything is asked, in hex.
+func (e *Enrolment) Commit() string {
+	var asked []Facts
+	for _, v := range e.Variants {
+		asked = append(asked, v.Subject.Facts())
+	}
+	b, err := json.Marshal(struct {
+		*Enrolment
+		Asked []Facts
+	}{e, asked})
+	if err != nil {
+		panic("probe: an enrolment without a JSON form: " + err.Error()) // plain values only
+	}
+	return hashOf(b)
 }
 
 // Source is one deployment that is recorded.
 type Source struct {
 	reference.Variant
-	Subject Subject
+	Subject Subject `json:"-"`
 }
 
 // Enrol records a reference: word questions to each source, in an order in which no
@@ -69,6 +88,9 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 		ref.Variants = append(ref.Variants, v.Variant)
 	}
 	r := &recorder{Enrolment: e, meter: newMeter(e.Price, e.Cap)}
+	if e.Took != nil {
+		defer func() { e.Took(r.meter.total()) }()
+	}
 	if err := r.words(ctx, ref); err != nil {
 		return nil, err
 	}
