@@ -73,7 +73,7 @@ type Beginning struct {
 
 // Registration asks that the end of an audit by hand is in the log.
 type Registration struct {
-	Bundle    string `json:"bundle"`   // hex SHA-256; empty where what was begun left none
+	Bundle    string `json:"bundle"`   // hex SHA-256; empty of a recording that left no reference
 	Upstream  string `json:"upstream"` // or the host that was asked
 	Model     string `json:"model"`
 	Null      string `json:"null"`
@@ -155,7 +155,7 @@ func (c *Console) registerAudit(r *call) (any, error) {
 		return nil, err
 	}
 	switch {
-	case !isSum(want.Bundle) && (want.Bundle != "" || want.Commitment == ""):
+	case !isSum(want.Bundle) && (want.Bundle != "" || want.Profile != record.ProfileReference):
 		return nil, fault.New(fault.BadRequest, "bundle is the SHA-256 of a bundle in lower-case hexadecimal digits")
 	case want.Commitment != "" && !isSum(want.Commitment):
 		return nil, errNoCommitment

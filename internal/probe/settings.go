@@ -99,9 +99,10 @@ func (p *Plan) fit(q *Ask) (left []string) {
 // at this value; not that a value is out of range.
 var unsupported = regexp.MustCompile(`(?i)unsupported|not support|n't support|not permitted|not allowed|unrecognized|unknown|only the default|may only be set|cannot both|deprecated`)
 
-// learn notes which setting of a question a reply refuses; false where it names none.
+// learn notes which setting of a question a reply refuses; false where it names none, or
+// the question has members that should be refused.
 func (p *Plan) learn(q *Ask, r *Reply) bool {
-	if !refusal(r) || q.Native != nil || r.Failure == nil {
+	if !refusal(r) || q.Native != nil || q.Extra != nil || r.Failure == nil {
 		return false
 	}
 	text := r.Failure.Code + " " + r.Failure.Message

@@ -181,3 +181,18 @@ func TestPreflightSettings(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusalAsAnswer: a question with members that should be refused teaches nothing of
+// its settings.
+func TestRefusalAsAnswer(t *testing.T) {
+	r := &Reply{Outcome: Refused, Status: 400, Failure: &llm.Failure{Message: "max_tokens and max_completion_tokens cannot both be set"}}
+	for members, want := range map[string]bool{"": true, `{"max_completion_tokens":16}`: false} {
+		p, q := &Plan{}, &Ask{MaxTokens: 16}
+		if members != "" {
+			q.Extra = []byte(members)
+		}
+		if p.learn(q, r) != want || len(p.refused) > 0 != want {
+			t.Errorf("with %q: learnt %q", members, p.refused)
+		}
+	}
+}
