@@ -72,7 +72,7 @@ func (e *endpointFlags) named(cmd *cobra.Command, f *flags, text string) (*probe
 		other.model = model
 	}
 	other.url, other.upstream = place, ""
-	if !strings.Contains(place, "://") {
+	if !isAddress(place) {
 		other.url, other.upstream = "", place
 	}
 	return other.endpoint(cmd, f)

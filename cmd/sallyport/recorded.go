@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 	"sallyport/internal/console"
 	"sallyport/internal/ledger"
 	"sallyport/internal/probe"
+	"sallyport/internal/record"
+	"sallyport/internal/reference"
 	"sallyport/internal/verdict"
 )
 
@@ -27,8 +30,11 @@ func (a *auditFlags) recorded() bool {
 	if a.from != nil {
 		return a.from.Beacon.Log != nil
 	}
-	return a.register || a.upstream != "" || a.trusted != "" && !strings.Contains(a.trusted, "://")
+	return a.register || a.upstream != "" || a.trusted != "" && !isAddress(a.trusted)
 }
+
+// isAddress tells an address from the name of an upstream of the configuration.
+func isAddress(place string) bool { return strings.Contains(place, "://") }
 
 // beacon is where the randomness of the audit comes from: the audit log, where the
 // audit is recorded, else this machine.
@@ -88,6 +94,55 @@ func leafOf(b *verdict.Bundle) string {
 		return ""
 	}
 	return fmt.Sprintf(", and its hash in the audit log: sallyport log proof %s", b.Record)
+}
+
+// recorded reports whether the recording's beginning and end are put into the audit log:
+// where an upstream of the configuration is asked, as of audits.
+func (r *recordFlags) recorded() bool {
+	return r.upstream != "" || slices.ContainsFunc(r.variants, func(v string) bool { return !isAddress(v) })
+}
+
+// begin puts the beginning of a recording into the log, before anything is asked.
+func (r *recordFlags) begin(ctx context.Context, f *flags, e *probe.Enrolment) error {
+	if !r.recorded() {
+		return nil
+	}
+	var asked []string
+	for _, v := range e.Variants {
+		facts := v.Subject.Facts()
+		asked = append(asked, cmp.Or(facts.Name, facts.Host)+" for "+facts.Model)
+	}
+	facts := e.Variants[0].Subject.Facts()
+	_, _, err := inLog(ctx, f, "begin", console.Beginning{
+		Commitment: e.Commit(), Upstream: cmp.Or(facts.Name, facts.Host), Model: facts.Model, Profile: record.ProfileReference, Cap: int64(e.Cap),
+		Wording: "the reference " + e.Name + " of " + e.Model + " is recorded by asking " + strings.Join(asked, ", "),
+	})
+	return err
+}
+
+// end puts the end of a recording into the log, with the reference where one came of it,
+// also when it was interrupted. It returns what failed.
+func (r *recordFlags) end(ctx context.Context, f *flags, e *probe.Enrolment, o *reference.Opened, took *verdict.Spent) error {
+	if !r.recorded() {
+		return nil
+	}
+	facts := e.Variants[0].Subject.Facts()
+	g := console.Registration{
+		Upstream: cmp.Or(facts.Name, facts.Host), Model: facts.Model, Commitment: e.Commit(), Profile: record.ProfileReference, Cap: took.Cap, Asked: int64(took.Queries),
+	}
+	g.Money, g.Spent = spent(took)
+	switch {
+	case o != nil:
+		g.Bundle, g.Label, g.Wording = o.ID, "reference recorded", "the reference "+e.Name+" was recorded"
+	case ctx.Err() != nil:
+		g.Label, g.Wording = "reference not recorded", "the recording of the reference "+e.Name+" was interrupted"
+	default:
+		g.Label, g.Wording = "reference not recorded", "the recording of the reference "+e.Name+" failed"
+	}
+	if v, _, err := inLog(context.WithoutCancel(ctx), f, "register", g); v.ID == "" {
+		return &exitError{exitFailure, fmt.Sprintf("the end of the recording is not in the audit log: %v", err)}
+	}
+	return nil
 }
 
 func auditRegister(f *flags) *cobra.Command {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"sallyport/internal/label"
 	"sallyport/internal/probe"
 	"sallyport/internal/reference"
+	"sallyport/internal/verdict"
 )
 
 // evidenceSigner is the name of a key that signs.
@@ -129,20 +132,38 @@ func (f *flags) record(cmd *cobra.Command, r *recordFlags) error {
 		return err
 	}
 	defer close()
-	ref, err := probe.Enrol(cmd.Context(), *e)
+	if err := r.begin(cmd.Context(), f, e); err != nil {
+		return &exitError{exitFailure, "nothing was asked: it cannot be recorded: " + err.Error()}
+	}
+	var took verdict.Spent
+	e.Took = func(s verdict.Spent) { took = s }
+	opened, err := r.enrol(cmd.Context(), e, key, shelf)
+	unrecorded := r.end(cmd.Context(), f, e, opened, &took)
 	if err != nil {
+		return errors.Join(err, unrecorded)
+	}
+	if err := f.output(cmd).value(describe(opened), func() { tellReference(cmd, describe(opened)) }); err != nil {
 		return err
+	}
+	return unrecorded
+}
+
+// enrol asks the sources and keeps what they answered.
+func (r *recordFlags) enrol(ctx context.Context, e *probe.Enrolment, key ed25519.PrivateKey, shelf *reference.Shelf) (*reference.Opened, error) {
+	ref, err := probe.Enrol(ctx, *e)
+	if err != nil {
+		return nil, err
 	}
 	ref.Public = r.public
 	var sealed bytes.Buffer
 	opened, err := reference.Seal(&sealed, key, ref)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := shelf.Save(opened); err != nil {
-		return err
+		return nil, err
 	}
-	return f.output(cmd).value(describe(opened), func() { tellReference(cmd, describe(opened)) })
+	return opened, nil
 }
 
 // enrolment prepares the sources.

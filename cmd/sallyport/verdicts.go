@@ -28,7 +28,7 @@ func auditList(f *flags) *cobra.Command {
 				var rows [][]string
 				for _, v := range vs {
 					rows = append(rows, []string{
-						stamp(v.Time), v.ID, v.Upstream, v.Model, string(v.Act), concluded(&v), v.Level, strconv.FormatFloat(v.LogE, 'f', 2, 64), count(v.N), asked(&v), cost(&v), v.Actor, v.Reason,
+						stamp(v.Time), v.ID, v.Upstream, v.Model, did(&v), concluded(&v), v.Level, strconv.FormatFloat(v.LogE, 'f', 2, 64), count(v.N), asked(&v), cost(&v), v.Actor, v.Reason,
 					})
 				}
 				o.table([]string{"TIME", "VERDICT", "UPSTREAM", "MODEL", "ACT", "LABEL", "LEVEL", ">LOG10 E", ">N", ">ASKED", ">USD", "BY", "REASON"}, rows)
@@ -40,6 +40,17 @@ func auditList(f *flags) *cobra.Command {
 	p.StringVar(&model, "model", "", "only this model's, by the upstream's name of it")
 	p.IntVarP(&limit, "limit", "n", 50, "how many, at most 1000")
 	return c
+}
+
+// did is the act of a verdict. A reference is recorded, not audited.
+func did(v *console.Verdict) string {
+	switch {
+	case v.Profile != record.ProfileReference:
+		return string(v.Act)
+	case v.Act == record.ActBegin:
+		return "begin record"
+	}
+	return "record"
 }
 
 // concluded is the label of a verdict; a beginning has none, and may have no end.

@@ -222,6 +222,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.task("questions of the watch", a.askQuestions)
 	a.task("budgets of the watch", a.keepPurses)
 	a.task("releases", a.release)
+	a.task("silence of the watch", a.followSilence)
 	return a, a.listen(ctx)
 }
 

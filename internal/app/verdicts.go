@@ -228,7 +228,7 @@ func (a *App) overrule(actor string, act record.Act, o console.Overruling) (cons
 // beginAudit makes the hash of an audit's plan a leaf, before anything is asked.
 func (a *App) beginAudit(actor string, b console.Beginning) (console.Verdict, error) {
 	return a.conclude(record.Verdict{
-		Upstream: b.Upstream, Target: b.Model, Act: record.ActBegin, Commitment: b.Commitment, Profile: b.Profile, Cap: b.Cap, Actor: actor,
+		Upstream: b.Upstream, Target: b.Model, Act: record.ActBegin, Commitment: b.Commitment, Profile: b.Profile, Cap: b.Cap, Wording: b.Wording, Actor: actor,
 	})
 }
 

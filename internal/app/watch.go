@@ -59,6 +59,7 @@ func (a *App) openWatch() error {
 	if a.watch, err = probe.OpenWatch(cfg); err != nil {
 		return err
 	}
+	a.registry.MustRegister(newWatchMetrics(a))
 	a.atStop("watch", func(context.Context) error { return a.watch.Close() })
 	return nil
 }

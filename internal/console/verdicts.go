@@ -68,11 +68,12 @@ type Beginning struct {
 	Model      string `json:"model"`
 	Profile    string `json:"profile"`
 	Cap        int64  `json:"cap_nano_usd"` // 0 for no bound
+	Wording    string `json:"wording"`      // what the rest does not say; cut at record.MaxWording
 }
 
 // Registration asks that the end of an audit by hand is in the log.
 type Registration struct {
-	Bundle    string `json:"bundle"`   // hex SHA-256
+	Bundle    string `json:"bundle"`   // hex SHA-256; empty of a recording that left no reference
 	Upstream  string `json:"upstream"` // or the host that was asked
 	Model     string `json:"model"`
 	Null      string `json:"null"`
@@ -154,7 +155,7 @@ func (c *Console) registerAudit(r *call) (any, error) {
 		return nil, err
 	}
 	switch {
-	case !isSum(want.Bundle):
+	case !isSum(want.Bundle) && (want.Bundle != "" || want.Profile != record.ProfileReference):
 		return nil, fault.New(fault.BadRequest, "bundle is the SHA-256 of a bundle in lower-case hexadecimal digits")
 	case want.Commitment != "" && !isSum(want.Commitment):
 		return nil, errNoCommitment

@@ -106,6 +106,8 @@ func TestOverruling(t *testing.T) {
 		{"begin", strings.Replace(beginning, `:5}`, `:-5}`, 1), 400},
 		{"begin", strings.Replace(beginning, `:5}`, `:5,"act":"release"}`, 1), 400},
 		{"register", registration, 200},
+		{"register", strings.Replace(registration, sum, "", 1), 400}, // an audit has a bundle
+		{"register", strings.Replace(with(`"profile":"reference","commitment":"`+sum[:62]+`0b"`), sum, "", 1), 200},
 		{"register", with(`"commitment":"` + sum + `","profile":"quick","asked":3,"money":"priced","nano_usd":4`), 200},
 		{"register", with(`"commitment":"` + sum[2:] + `"`), 400},
 		{"register", with(`"money":"cheap"`), 400},

@@ -53,6 +53,7 @@ type Exchange struct {
 	sample     *sample              // the answer, when it is to be counted or compared; else nil
 	pair       *pairing             // when the answer is compared with a trusted one; else nil
 	inside     *Inside              // of an exchange that Sallyport itself began; else nil
+	heard      *Said                // what its upstream said; nil when nothing was
 	luck       float64              // from 0 to 1, drawn at random: see rationed
 	record     record.Exchange
 }
@@ -391,6 +392,9 @@ func (x *Exchange) finish(last *attempt) {
 	x.room = nil
 	x.gateway.metrics.observe(&x.record)
 	x.offerPair(last)
+	if x.inside != nil {
+		x.heard = x.said(last)
+	}
 	x.submit(last)
 }
 

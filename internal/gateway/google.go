@@ -54,7 +54,7 @@ func (g *Gateway) verb(as *identity.Principal) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest := r.PathValue("rest")
 		colon := strings.LastIndexByte(rest, ':')
-		e, known := verbs[rest[colon+1:]]
+		e, known := verbRoute(rest[:max(colon, 0)], rest[colon+1:])
 		switch {
 		case colon < 0: // the models of both APIs are read only
 			g.refuse(endpoint{name: wire.Models, speaks: upstream.OpenAI}, as, fault.MethodNotAllowed, http.MethodGet).ServeHTTP(w, r)
@@ -63,9 +63,15 @@ func (g *Gateway) verb(as *identity.Principal) http.Handler {
 			g.refuse(googleModels, as, fault.NotFound, "").ServeHTTP(w, r)
 			return
 		}
-		e.speaks, e.model, e.forward = upstream.Gemini, rest[:colon], "/{model}:"+rest[colon+1:]
 		g.handle(e, as).ServeHTTP(w, r)
 	})
+}
+
+// verbRoute is the route of an operation on a model.
+func verbRoute(model, verb string) (endpoint, bool) {
+	e, known := verbs[verb]
+	e.speaks, e.model, e.forward = upstream.Gemini, model, "/{model}:"+verb
+	return e, known
 }
 
 // googleClient tells Google's clients on the paths that other APIs have as well:

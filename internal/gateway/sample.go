@@ -47,7 +47,7 @@ func (s *sample) counts() bool { return s != nil && s.count }
 // compared.
 func (x *Exchange) sampling() *sample {
 	count := x.endpoint.kind == generate && x.endpoint.name != wire.Compact && sampled(x.record.Salt, x.snapshot.Count.Share)
-	if !count && x.pair == nil {
+	if !count && x.pair == nil && x.inside == nil {
 		return nil
 	}
 	return &sample{room: &x.gateway.samples, count: count}

@@ -16,6 +16,8 @@ import (
 	"sallyport/internal/label"
 	"sallyport/internal/llm"
 	"sallyport/internal/policy"
+	"sallyport/internal/route"
+	"sallyport/internal/upstream"
 	"sallyport/internal/wire"
 )
 
@@ -58,16 +60,14 @@ const (
 	pairDeadline = 60 * time.Second // from the question to the suspect to that to the reference
 )
 
-// pairing is a pair in the making.
+// pairing is a pair in the making, and how the references are asked.
 type pairing struct {
 	watch    Watch
 	endpoint endpoint
+	query    string
 	header   http.Header
 	body     []byte
 	label    label.Label
-	decode   wire.Format
-	stream   bool
-	answer   []byte
 	pair     Pair
 }
 
@@ -92,10 +92,10 @@ func (x *Exchange) pairUp() *pairing {
 		return nil
 	}
 	p := &pairing{
-		watch: w, endpoint: x.endpoint, header: http.Header{}, body: bytes.Clone(x.body.bytes), label: x.label,
+		watch: w, endpoint: x.endpoint, query: x.request.URL.RawQuery, header: http.Header{}, body: bytes.Clone(x.body.bytes), label: x.label,
 		pair: Pair{RID: x.record.RID, Target: target, At: now()},
 	}
-	for _, name := range []string{"Content-Type", "Anthropic-Version", "Anthropic-Beta"} {
+	for _, name := range []string{"Content-Type", "Anthropic-Version", "Anthropic-Beta", "Openai-Beta"} {
 		if v := x.request.Header.Values(name); len(v) > 0 {
 			p.header[name] = v
 		}
@@ -125,16 +125,71 @@ func (x *Exchange) eligible(w Watch) bool {
 	if err != nil || r.Asks(llm.StoredState) || r.Asks(llm.FileID) || len(r.Hosted) > 0 || sealed(r) {
 		return false
 	}
-	if !w.SameDefaults && (r.Options[llm.Temperature] == nil || r.Options[llm.TopP] == nil || x.call.MaxOutput == 0) {
+	if !w.SameDefaults && !x.settled(r, x.candidates[0]) {
 		return false
 	}
+	suspect := x.snapshot.Upstreams[x.candidates[0].Upstream]
 	for _, t := range w.References {
 		c, known := x.snapshot.Candidate(t, 0)
-		if !known || policy.Decide(x.facts(c)).Effect != policy.Allow || x.snapshot.Upstreams[t.Upstream].Family() != x.snapshot.Upstreams[x.candidates[0].Upstream].Family() {
+		if !known || policy.Decide(x.facts(c)).Effect != policy.Allow || !x.alike(suspect, x.snapshot.Upstreams[t.Upstream]) {
 			return false
 		}
 	}
 	return true
+}
+
+// settled reports whether the request says what defaults would decide otherwise, and
+// still does when it is translated.
+func (x *Exchange) settled(r *llm.Request, c route.Candidate) bool {
+	if r.Options[llm.Temperature] == nil || r.Options[llm.TopP] == nil || x.call.MaxOutput == 0 {
+		return false
+	}
+	u := x.snapshot.Upstreams[c.Upstream]
+	if x.speaks(u) {
+		return true
+	}
+	ep, _, _ := u.Native(x.call.Stream)
+	to, _ := x.gateway.format(ep)
+	carried := x.writeFor(to, u, c).Carries
+	return carried.Has(llm.Temperature) && carried.Has(llm.TopP)
+}
+
+// alike reports whether two upstreams take the same bytes: the client's, or the same
+// translation of them.
+func (x *Exchange) alike(a, b *upstream.Upstream) bool {
+	if x.speaks(a) || x.speaks(b) {
+		return x.speaks(a) && x.speaks(b)
+	}
+	return a.Family() == b.Family() && a.Lacks == b.Lacks
+}
+
+// translated makes what was sent to the suspect what the references are asked. A client's
+// request is not the same bytes for each of them once it is translated: what is written
+// depends on the upstream.
+func (p *pairing) translated(t *translation, stream bool) {
+	if e, known := own(t.to.Endpoint, stream); known {
+		p.endpoint, p.query, p.body = e, t.query, t.body
+	}
+}
+
+// translatedModel stands in the paths of Google's API for the model that the client
+// named, which nobody is asked for.
+const translatedModel = "translated"
+
+// own is the route whose clients speak a format that requests are translated to. Nobody
+// speaks Bedrock's, whose references translate for themselves.
+func own(name wire.Endpoint, stream bool) (endpoint, bool) {
+	switch {
+	case name == wire.GenerateContent && stream:
+		return verbRoute(translatedModel, "streamGenerateContent")
+	case name == wire.GenerateContent:
+		return verbRoute(translatedModel, "generateContent")
+	}
+	i := slices.IndexFunc(table, func(e endpoint) bool { return e.name == name && e.kind == generate })
+	if i < 0 {
+		return endpoint{}, false
+	}
+	return table[i], true
 }
 
 // sealed reports whether the history holds thinking that only its author can read.
@@ -157,25 +212,26 @@ func (x *Exchange) offerPair(last *attempt) {
 		return
 	}
 	x.pair = nil
-	s := x.sample
 	if busy(x.record.Attempts[0].Status) {
 		return // an outage says nothing of the model, and must not silence those who look
 	}
-	p.decode, p.stream = s.format, x.call.Stream
-	p.answer = bytes.Clone(s.body)
+	said := x.said(last)
 	switch {
 	case len(x.record.Attempts) > 1 || last.candidate.Upstream != p.pair.Target.Upstream:
 		p.pair.Dropped = "another upstream answered"
-	case !s.known || s.dropped || s.why != "":
+	case said == nil:
 		p.pair.Dropped = "the answer could not be kept"
-	case last.state == llm.Unreachable || last.state == llm.TimedOut || last.state == llm.Stalled && len(p.answer) == 0:
+	case last.state == llm.Unreachable || last.state == llm.TimedOut || last.state == llm.Stalled && len(x.sample.body) == 0:
 		p.pair.Dropped = "no answer came"
 	}
 	if p.pair.Dropped != "" {
 		x.gateway.Paired(&p.pair)
 		return
 	}
-	p.pair.Suspect = p.said(last)
+	p.pair.Suspect = said
+	if last.translation != nil && !last.raw() {
+		p.translated(last.translation, x.call.Stream)
+	}
 	select {
 	case x.gateway.pairs.queue <- p:
 	default:
@@ -190,12 +246,16 @@ func (x *Exchange) offerPair(last *attempt) {
 // watched blind the watch by failing now and then.
 func busy(status int64) bool { return status == http.StatusTooManyRequests || status >= 500 }
 
-// said reads the suspect's answer. An error is an outcome and not a reason to drop.
-func (p *pairing) said(last *attempt) *Said {
-	s := read(p.decode, p.stream, p.answer)
-	s.Failed = s.Failed || last.state == llm.UpstreamStatus || last.state == llm.ErrorFrame
-	p.answer = nil
-	return s
+// said reads the upstream's answer in the upstream's own format, for a translation may
+// lose what another upstream's has; nil when it could not be kept. An error is an outcome.
+func (x *Exchange) said(last *attempt) *Said {
+	s := x.sample
+	if !s.known || s.dropped || s.why != "" {
+		return nil
+	}
+	said := read(s.format, x.call.Stream, s.body)
+	said.Failed = said.Failed || last.state == llm.UpstreamStatus || last.state == llm.ErrorFrame
+	return said
 }
 
 // read reads an answer's events into what was said.
@@ -279,7 +339,7 @@ func (g *Gateway) compare(ctx context.Context, p *pairing) {
 			p.pair.Dropped = "no reference in time"
 			break
 		}
-		said := g.askInside(ctx, Inside{Principal: Auditor(p.pair.Target), Target: t, Label: p.label}, p.endpoint, p.header, p.body)
+		said := g.askInside(ctx, Inside{Principal: Auditor(p.pair.Target), Target: t, Label: p.label}, p.endpoint, p.query, p.header, p.body)
 		if said == nil {
 			p.pair.Dropped = "the reference gave no answer"
 			break

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"sallyport/internal/gateway"
 	"sallyport/internal/identity"
 	"sallyport/internal/label"
@@ -20,9 +22,15 @@ const trusted identity.Upstream = "trusted"
 // compared is a rig whose upstream oa is watched beside another one.
 func compared(t *testing.T, change func(*gateway.Watch), class label.Class) (*rig, chan *gateway.Pair) {
 	t.Helper()
+	return comparedAt(t, gateway.Target{Upstream: oa, Model: "gpt-5-mini"}, upstreamtest.OpenAI, "gpt-5-mini", change, class)
+}
+
+// comparedAt is a rig in which a target is watched beside the upstream trusted.
+func comparedAt(t *testing.T, suspect gateway.Target, vendor upstreamtest.Vendor, model string, change func(*gateway.Watch), class label.Class) (*rig, chan *gateway.Pair) {
+	t.Helper()
 	pairs := make(chan *gateway.Pair, 16)
 	r := newRig(t, plan{
-		vendors: map[identity.Upstream]upstreamtest.Vendor{trusted: upstreamtest.OpenAI},
+		vendors: map[identity.Upstream]upstreamtest.Vendor{trusted: vendor},
 		config: func(c *gateway.Config) {
 			c.Paired = func(p *gateway.Pair) { pairs <- p }
 			c.MayCompare = func(gateway.Target) bool { return true }
@@ -33,11 +41,11 @@ func compared(t *testing.T, change func(*gateway.Watch), class label.Class) (*ri
 			}
 		},
 		snapshot: func(s *gateway.Snapshot) {
-			w := gateway.Watch{References: []gateway.Target{{Upstream: trusted, Model: "gpt-5-mini"}}, Projects: map[identity.ProjectID]bool{"p": true}, Share: 1}
+			w := gateway.Watch{References: []gateway.Target{{Upstream: trusted, Model: model}}, Projects: map[identity.ProjectID]bool{"p": true}, Share: 1}
 			if change != nil {
 				change(&w)
 			}
-			s.Watches = map[gateway.Target]gateway.Watch{{Upstream: oa, Model: "gpt-5-mini"}: w}
+			s.Watches = map[gateway.Target]gateway.Watch{suspect: w}
 		},
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -95,6 +103,65 @@ func TestPairs(t *testing.T) {
 	}
 }
 
+// TestPairsOfFormats: a request is compared whatever format its client speaks, also one
+// that is translated: both sides get the same bytes but for the model, in the path of
+// Google's API and in the body of others.
+func TestPairsOfFormats(t *testing.T) {
+	gpt, gemini := gateway.Target{Upstream: oa, Model: "gpt-5-mini"}, gateway.Target{Upstream: ge, Model: "gemini-3-flash-preview"}
+	sonnet := gateway.Target{Upstream: an, Model: "claude-sonnet-4-5"}
+	google := `{"contents":[{"role":"user","parts":[{"text":"nonce-g hello KNOBS"}]}],"generationConfig":{"temperature":1,"topP":1,"maxOutputTokens":64,"topK":3}}`
+	chat := func(model, more string) string {
+		return `{"model":"` + model + `",` + settings + more + `,"messages":[{"role":"user","content":"nonce-c hello KNOBS"}]}`
+	}
+	tool := `,"tool_choice":"required","tools":[{"type":"function","function":{"name":"weather","parameters":{"type":"object","properties":{"city":{"type":"string"}}}}}]`
+	claudeTool := `,"tool_choice":{"type":"any"},"tools":[{"name":"weather","input_schema":{"type":"object","properties":{"city":{"type":"string"}}}}]`
+	for _, c := range []struct {
+		name, path, body string
+		suspect          gateway.Target
+		vendor           upstreamtest.Vendor
+		model            string
+	}{
+		{"google", "/v1beta/models/flash:generateContent", google, gemini, upstreamtest.Gemini, "gemini-2.5-flash"},
+		{"google events", "/v1beta/models/flash:streamGenerateContent?alt=sse", google, gemini, upstreamtest.Gemini, "gemini-2.5-flash"},
+		{"google array", "/v1/models/flash:streamGenerateContent", google, gemini, upstreamtest.Gemini, "gemini-2.5-flash"},
+		{"google as chat", "/v1beta/models/fast:generateContent", google, gpt, upstreamtest.OpenAI, "gpt-4o-mini"},
+		{"google as chat stream", "/v1beta/models/fast:streamGenerateContent", google, gpt, upstreamtest.OpenAI, "gpt-4o-mini"},
+		{"chat as google", "/v1/chat/completions", chat(flash, tool), gemini, upstreamtest.Gemini, "gemini-2.5-flash"},
+		{"chat as google stream", "/v1/chat/completions", chat(flash, `,"stream":true`), gemini, upstreamtest.Gemini, "gemini-2.5-flash"},
+		{"messages as chat", "/v1/messages", chat(fast, claudeTool), gpt, upstreamtest.OpenAI, "gpt-4o-mini"},
+		{"messages as chat stream", "/v1/messages", chat(fast, `,"stream":true`), gpt, upstreamtest.OpenAI, "gpt-4o-mini"},
+		{"chat as messages", "/v1/chat/completions", chat(claude, ""), sonnet, upstreamtest.Anthropic, "claude-haiku-4-5"},
+		{"chat as messages stream", "/v1/chat/completions", chat(claude, `,"stream":true`), sonnet, upstreamtest.Anthropic, "claude-haiku-4-5"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			unset := func(w *gateway.Watch) { w.SameDefaults = true } // gpt-5 and Claude take no temperature, or not both
+			r, pairs := comparedAt(t, c.suspect, c.vendor, c.model, unset, label.Vetted)
+			for _, knobs := range []string{"", "[[frames=40]]", "[[status=400]]"} {
+				got := r.post(t, c.path, strings.ReplaceAll(c.body, "KNOBS", knobs))
+				failed := strings.Contains(knobs, "status")
+				if failed != (got.status == http.StatusBadRequest) {
+					t.Fatalf("%d %s", got.status, got.body)
+				}
+				p := next(t, pairs)
+				if p.Dropped != "" || len(p.References) != 1 {
+					t.Fatalf("%+v", p)
+				}
+				if diff := cmp.Diff(p.Suspect, p.References[0]); diff != "" || p.Suspect.Failed != failed || !failed && (p.Suspect.Finish == 0 || p.Suspect.Text == "" && p.Suspect.Calls == nil) {
+					t.Errorf("%s: %+v (+reference): %s", knobs, p.Suspect, diff)
+				}
+				seen, put := r.ups[c.suspect.Upstream].Journal().Requests(), r.ups[trusted].Journal().Requests()
+				a, b := seen[len(seen)-1], put[len(put)-1]
+				if renamed := strings.ReplaceAll(string(a.Body), c.suspect.Model, c.model); renamed != string(b.Body) {
+					t.Errorf("%s: the suspect got %s and the reference %s", knobs, a.Body, b.Body)
+				}
+				if renamed := strings.ReplaceAll(a.Target, c.suspect.Model, c.model); renamed != b.Target {
+					t.Errorf("%s: the suspect was asked at %s and the reference at %s", knobs, a.Target, b.Target)
+				}
+			}
+		})
+	}
+}
+
 // TestNotCompared: what may mean something else to another side, what only one side can
 // read, and what policy does not allow to the reference is put to nobody else.
 func TestNotCompared(t *testing.T) {
@@ -127,7 +194,12 @@ func TestNotCompared(t *testing.T) {
 			}
 		})
 	}
-	r, pairs := compared(t, func(w *gateway.Watch) { w.SameDefaults = true }, label.Vetted)
+	r, pairs := compared(t, nil, label.Vetted)
+	body := `{"contents":[{"role":"user","parts":[{"text":"hello"}]}],"generationConfig":{"temperature":1,"topP":1,"maxOutputTokens":9}}`
+	if got := r.post(t, "/v1beta/models/fast:generateContent", body); got.status != http.StatusOK || len(r.ups[trusted].Journal().Requests())+len(pairs) != 0 {
+		t.Errorf("a temperature that a translation drops: %d", got.status)
+	}
+	r, pairs = compared(t, func(w *gateway.Watch) { w.SameDefaults = true }, label.Vetted)
 	if got := r.post(t, "/v1/chat/completions", asking("", one)); got.status != http.StatusOK {
 		t.Fatalf("%d", got.status)
 	}

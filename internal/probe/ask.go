@@ -17,6 +17,7 @@ type Ask struct {
 	Force       string // name of the tool that must be called; AnyTool for one of them
 	Schema      string // JSON Schema that the answer must follow
 	MaxTokens   int64
+	Limit       string `json:",omitempty"` // name of MaxTokens where the endpoint refuses its usual one
 	Temperature *float64
 	TopP        *float64
 	Effort      llm.Level

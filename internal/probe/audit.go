@@ -145,15 +145,19 @@ func (a *audit) run(ctx context.Context, beacon verdict.Beacon) (*verdict.Report
 func (a *audit) execute(ctx context.Context, beacon verdict.Beacon) (*verdict.Report, error) {
 	commit := a.plan.commit()
 	a.seed = runSeed(commit, beacon.Value)
-	a.fused = newFusion(a.plan.applicable())
+	a.plan.refused, a.fused = nil, newFusion(nil)
 	report := &verdict.Report{
 		Schema: verdict.Schema, Program: a.plan.Program, Profile: a.plan.Profile.Name, Started: a.plan.Started,
 		Commit: commit, Beacon: beacon, Seed: hex.EncodeToString(a.seed[:]),
 		Target: verdict.Target{Name: a.plan.Facts.Name, URL: a.plan.Facts.URL, Host: a.plan.Facts.Host, Kind: a.plan.Facts.Kind, Model: a.plan.Facts.Model},
 	}
 	unusable := a.preflight(ctx)
+	a.fused = newFusion(a.plan.applicable())
 	for i := range detectors {
 		report.Detectors = append(report.Detectors, a.trial(ctx, &detectors[i], unusable))
+	}
+	if unusable == nil {
+		report.LeftOut = a.plan.leftOut()
 	}
 	report.Detectable = a.detectable(report.Detectors)
 	report.Camouflage = a.camouflage()
@@ -191,7 +195,7 @@ func (a *audit) trial(ctx context.Context, d *detector, unusable *UnusableError)
 	before := a.meter.total()
 	a.begin(d)
 	a.fused.mark()
-	t := &Trial{Plan: a.plan, Seed: stat.Seed(a.seed, string(d.id)), Budget: a.plan.Profile.Budgets[d.id], result: &result, fused: a.fused, audit: a}
+	t := &Trial{Plan: a.plan, Seed: stat.Seed(a.seed, string(d.id)), Budget: a.plan.Profile.Budgets[d.id], compares: d.compares, result: &result, fused: a.fused, audit: a}
 	d.run(ctx, t)
 	t.end()
 	if after := a.meter.total(); before.Cost >= 0 && after.Cost >= 0 {
@@ -302,13 +306,19 @@ func (a *audit) exchanges() []exchange {
 }
 
 // preflight asks one plain question to tell an endpoint that works from one that does
-// not, before anything is concluded from its answers.
+// not, before anything is concluded from its answers, and finds the settings of most
+// questions that it refuses.
 func (a *audit) preflight(ctx context.Context) *UnusableError {
-	q := Ask{Turns: User("Say hello."), MaxTokens: 64}
+	q := Ask{Turns: User("Say hello."), MaxTokens: 64, Temperature: new(wordTemperature), TopP: new(wordTopP)}
 	if a.plan.dressed() && a.plan.Reference.comparable(a.plan) == "" && len(a.plan.Reference.Words) > 0 {
 		q = workAsk(a.plan.Reference.Words[0].ID, a.plan.dress(), stat.Rand(stat.Seed(a.seed, "preflight")))
+		q.Temperature = new(wordTemperature) // as a quarter of its kind have
 	}
-	r := a.ask(ctx, "preflight", suspect, 0, &q)
+	r := a.ask(ctx, "preflight", suspect, 0, new(q))
+	for n := 1; a.plan.learn(&q, r) || a.plan.suspectAll(&q, r); n++ {
+		a.plan.fit(&q)
+		r = a.ask(ctx, "preflight", suspect, n, new(q))
+	}
 	text := ""
 	switch r.Outcome {
 	case Answered, Interrupted:

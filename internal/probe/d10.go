@@ -68,7 +68,6 @@ type story struct {
 // replays is what rounds of stories showed.
 type replays struct {
 	told     []*story // in the order asked
-	untimed  bool     // the endpoint refuses a temperature
 	repeats  int      // answers that were given before to the same bytes
 	why      string   // what shows that these are no model's that never varies
 	stale    int      // answers made for another question
@@ -88,7 +87,8 @@ func runReplay(ctx context.Context, t *Trial) {
 	topics := r.Perm(len(storyTopics))
 	left := t.Budget - streams
 	for i := 0; i < rounds && left >= roundAsks && !t.Over(); i++ {
-		left -= t.askRound(ctx, seen, storyTopics[topics[i]], r.Uint64())
+		left -= roundAsks
+		t.askRound(ctx, seen, storyTopics[topics[i]], r.Uint64())
 	}
 	if seen.stale == 1 && left > 0 && !t.Over() {
 		t.askAgain(ctx, seen, left, r.Uint64())
@@ -97,35 +97,20 @@ func runReplay(ctx context.Context, t *Trial) {
 	t.concludeReplay(seen, paced)
 }
 
-// askRound puts one story question in all its forms, and returns how many questions
-// that took.
-func (t *Trial) askRound(ctx context.Context, seen *replays, topic string, seed uint64) int {
+// askRound puts one story question in all its forms.
+func (t *Trial) askRound(ctx context.Context, seen *replays, topic string, seed uint64) {
 	asks := stories(topic, seed)
 	first := asks[0]
-	used := 1
-	if seen.untimed {
-		first.ask.Temperature = nil
-	}
-	if first.reply = t.Ask(ctx, first.ask); first.reply.Outcome == Refused && !seen.untimed {
-		// Models that reason take no temperature; theirs is 1.
-		seen.untimed = true
-		first.ask.Temperature = nil
-		first.reply = t.Ask(ctx, first.ask)
-		used++
-	}
+	first.reply = t.Ask(ctx, first.ask)
 	rest := asks[1:]
 	var questions []Ask
 	for _, s := range rest {
-		if seen.untimed {
-			s.ask.Temperature = nil
-		}
 		questions = append(questions, s.ask)
 	}
 	for i, reply := range t.AskAll(ctx, questions) {
 		rest[i].reply = reply
 	}
 	t.judgeRound(seen, asks)
-	return used + len(rest)
 }
 
 // stories are the questions of a round. The first is answered before the others are

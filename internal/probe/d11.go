@@ -21,7 +21,8 @@ import (
 // the answers they come of near-ties, each its own.
 var numbersDetector = detector{
 	id: "D11", name: "Numbers at the edge of knowledge", layer: verdict.Distribution, nulls: []verdict.Null{verdict.Same},
-	null: "answers depart from the recorded ones at most as often as the reference's own",
+	compares: true,
+	null:     "answers depart from the recorded ones at most as often as the reference's own",
 	applies: func(p *Plan) string {
 		if p.Reference == nil {
 			return "there is no reference to compare with"

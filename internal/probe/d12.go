@@ -19,7 +19,8 @@ import (
 // evidence has no share in any verdict. p of one permutation test, of 999 relabellings.
 var changeDetector = detector{
 	id: "D12", name: "Change since recorded", layer: verdict.Distribution, nulls: []verdict.Null{verdict.Unchanged},
-	null: "answers are exchangeable with those that the endpoint itself gave when it was recorded; self-consistency, not identity",
+	compares: true,
+	null:     "answers are exchangeable with those that the endpoint itself gave when it was recorded; self-consistency, not identity",
 	applies: func(p *Plan) string {
 		if p.Reference == nil {
 			return "there is no reference to compare with"

@@ -19,7 +19,8 @@ import (
 // e-value of at most 15.8 once. Recorded samples are used once, by this detector alone.
 var textsDetector = detector{
 	id: "D13", name: "Continuations", layer: verdict.Distribution, nulls: []verdict.Null{verdict.Same},
-	null: "continuations of each text are exchangeable with those of a recorded deployment",
+	compares: true,
+	null:     "continuations of each text are exchangeable with those of a recorded deployment",
 	applies: func(p *Plan) string {
 		if p.Reference == nil {
 			return "there is no reference to compare with"

@@ -12,7 +12,8 @@ import (
 // wordsDetector compares the distribution of one-word answers with the reference's.
 var wordsDetector = detector{
 	id: "D3", name: "One-word answers", layer: verdict.Distribution, nulls: []verdict.Null{verdict.Same, verdict.Honest},
-	null: "in every cell, answers are drawn as the reference's (or, for H_honest, as one of the recorded deployments')",
+	compares: true,
+	null:     "in every cell, answers are drawn as the reference's (or, for H_honest, as one of the recorded deployments')",
 	applies: func(p *Plan) string {
 		if p.Reference == nil && p.Live {
 			return ""

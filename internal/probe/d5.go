@@ -22,7 +22,8 @@ import (
 // The test is a bet on bounded means (Waudby-Smith, Ramdas, arXiv 2010.09686).
 var itemsDetector = detector{
 	id: "D5", name: "Generated items", layer: verdict.Capability, nulls: []verdict.Null{verdict.Same, verdict.Honest},
-	null: "each item is solved with at least the probability with which the reference (or, for H_honest, the weakest recorded deployment) solves it",
+	compares: true,
+	null:     "each item is solved with at least the probability with which the reference (or, for H_honest, the weakest recorded deployment) solves it",
 	applies: func(p *Plan) string {
 		if p.Live {
 			return ""

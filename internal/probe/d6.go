@@ -16,7 +16,8 @@ import (
 // agents by tool choice, arXiv 2609.00052).
 var toolsDetector = detector{
 	id: "D6", name: "Tool choice", layer: verdict.Distribution, nulls: []verdict.Null{verdict.Same, verdict.Honest},
-	null: "in every situation, tools are called as often as by the reference (or, for H_honest, as by one of the recorded deployments)",
+	compares: true,
+	null:     "in every situation, tools are called as often as by the reference (or, for H_honest, as by one of the recorded deployments)",
 	applies: func(p *Plan) string {
 		if p.Reference == nil {
 			return "there is no reference to compare with"

@@ -95,13 +95,12 @@ type rewriting struct {
 
 // tampering is what the copies showed.
 type tampering struct {
-	untempered bool // the endpoint refuses a temperature
-	texts      []tally
-	controls   tally
-	rules      []rewriting
-	tried      map[[2]int]bool // lure and dress
-	asked      [2]int          // texts, as text and in calls
-	judged     [2]int
+	texts    []tally
+	controls tally
+	rules    []rewriting
+	tried    map[[2]int]bool // lure and dress
+	asked    [2]int          // texts, as text and in calls
+	judged   [2]int
 }
 
 // tally counts copies.
@@ -121,7 +120,7 @@ func runTamper(ctx context.Context, t *Trial) {
 	}
 	questions = questions[:min(len(questions), t.Budget)]
 	left := t.Budget - len(questions)
-	left -= t.copyAll(ctx, seen, questions[:1], r)
+	t.copyAll(ctx, seen, questions[:1], r)
 	t.copyAll(ctx, seen, questions[1:], r)
 	for left > 0 && !t.Over() && !seen.settled() {
 		again := slices.DeleteFunc(slices.Clone(questions), func(c *copying) bool { return !c.differ || c.asked > maxAgain })
@@ -151,30 +150,16 @@ func (seen *tampering) ruled(a rewriting) (p float64, ruled bool) {
 	return f.Greater, err == nil && a.n >= ruleSeen && f.Greater <= ruleP
 }
 
-// copyAll puts questions with fresh values, and returns how many more it took than
-// there are: one, when the endpoint takes no temperature.
-func (t *Trial) copyAll(ctx context.Context, seen *tampering, questions []*copying, r *rand.Rand) int {
-	put := func() ([]Ask, [][]line) {
-		var asks []Ask
-		var lines [][]line
-		for _, c := range questions {
-			ask, l := c.write(r)
-			if !seen.untempered {
-				ask.Temperature = new(0.0)
-			}
-			asks, lines = append(asks, ask), append(lines, l)
-		}
-		return asks, lines
+// copyAll puts questions with fresh values.
+func (t *Trial) copyAll(ctx context.Context, seen *tampering, questions []*copying, r *rand.Rand) {
+	var asks []Ask
+	var lines [][]line
+	for _, c := range questions {
+		ask, l := c.write(r)
+		ask.Temperature = new(0.0)
+		asks, lines = append(asks, ask), append(lines, l)
 	}
-	asks, lines := put()
-	replies := t.AskAll(ctx, asks)
-	more := 0
-	if len(replies) == 1 && replies[0].Outcome == Refused && !seen.untempered {
-		seen.untempered, more = true, 1
-		asks, lines = put()
-		replies = t.AskAll(ctx, asks)
-	}
-	for i, reply := range replies {
+	for i, reply := range t.AskAll(ctx, asks) {
 		c := questions[i]
 		c.asked++
 		seen.asked[c.kind()] += len(c.lures)
@@ -185,7 +170,6 @@ func (t *Trial) copyAll(ctx context.Context, seen *tampering, questions []*copyi
 			t.Lose(reply) // that an endpoint takes no tools is an answer
 		}
 	}
-	return more
 }
 
 // kind is 1 of questions that force a call.

@@ -25,6 +25,9 @@ type detector struct {
 	// silent says that a plan gives the detector nothing to say of one of its
 	// hypotheses; nil when it always has.
 	silent func(p *Plan, n verdict.Null) bool
+	// compares says that answers are compared with those of a stored reference, where there
+	// is one: then they must be given under the same settings.
+	compares bool
 	// run is nil of a detector that no audit runs; applies says where it does.
 	run func(ctx context.Context, t *Trial)
 }
@@ -32,12 +35,14 @@ type detector struct {
 // Trial is one detector at work.
 type Trial struct {
 	*Plan
-	Seed   [32]byte
-	Budget int // of questions
-	result *verdict.Result
-	fused  *fusion
+	Seed     [32]byte
+	Budget   int  // of questions
+	compares bool // of the detector
+	result   *verdict.Result
+	fused    *fusion
 
 	audit *audit
+	other string // a setting of the reference's that the endpoint turned out to refuse
 	asked [3]int // questions of each arm
 	tried int
 	lost  int
@@ -84,10 +89,54 @@ func (t *Trial) AskSecond(ctx context.Context, asks []Ask) []*Reply {
 	return t.askArm(ctx, second, 1, asks)
 }
 
+// askArm sends questions, without settings that were refused, and those again of which it
+// turns out now. The questions become what was sent.
 func (t *Trial) askArm(ctx context.Context, to arm, parallel int, asks []Ask) []*Reply {
+	for i := range asks {
+		t.fitted(&asks[i])
+	}
+	replies := t.send(ctx, to, parallel, asks)
+	for !t.Over() {
+		for i, r := range replies {
+			t.learn(&asks[i], r)
+		}
+		var again []int
+		var better []Ask
+		for i, r := range replies {
+			if q := asks[i]; refusal(r) && t.fitted(&q) {
+				again, better = append(again, i), append(better, q)
+			}
+		}
+		if len(again) == 0 {
+			break
+		}
+		for k, r := range t.send(ctx, to, parallel, better) {
+			asks[again[k]], replies[again[k]] = better[k], r
+		}
+	}
+	return replies
+}
+
+// fitted makes a question one that the endpoint takes, as far as is known, and reports
+// whether it was another one. What is compared with a stored reference's answers is not
+// the same then.
+func (t *Trial) fitted(q *Ask) bool {
+	limit := q.Limit
+	left := t.fit(q)
+	if len(left) > 0 && t.compares && t.Reference != nil {
+		t.other = left[0]
+	}
+	return len(left) > 0 || q.Limit != limit
+}
+
+// send sends questions as they are.
+func (t *Trial) send(ctx context.Context, to arm, parallel int, asks []Ask) []*Reply {
 	first := t.asked[to]
 	t.asked[to] += len(asks)
-	replies := askAll(parallel, len(asks), func(i int) *Reply { return t.audit.ask(ctx, t.result.ID, to, first+i, &asks[i]) })
+	replies := askAll(parallel, len(asks), func(i int) *Reply {
+		q := asks[i] // the record's own
+		return t.audit.ask(ctx, t.result.ID, to, first+i, &q)
+	})
 	for i, r := range replies {
 		if to == suspect && cutShort(&asks[i], r) {
 			t.short++
@@ -148,9 +197,10 @@ func (t *Trial) Lose(r *Reply) {
 // maxFailures is the share of failures above which a detector says nothing.
 const maxFailures = .2
 
-// Over reports whether the trial must end: the audit's money is used up, or it was
-// interrupted. An answer says so, so that a replay ends where the audit did.
-func (t *Trial) Over() bool { return t.audit.over() }
+// Over reports whether the trial must end: the audit's money is used up, it was
+// interrupted, or the reference's questions cannot be put. An answer says so, so that a
+// replay ends where the audit did.
+func (t *Trial) Over() bool { return t.audit.over() || t.other != "" }
 
 // Find notes something that was seen.
 func (t *Trial) Find(f verdict.Finding) { t.result.Findings = append(t.result.Findings, f) }
@@ -223,6 +273,9 @@ func (t *Trial) end() {
 		t.Inconclusive("nothing was asked before the audit ended")
 	case t.tried > 0 && float64(t.lost) > maxFailures*float64(t.tried):
 		t.Inconclusive("%d of %d questions led to no answer; above %.0f %% a detector says nothing", t.lost, t.tried, 100*maxFailures)
+	}
+	if t.other != "" {
+		t.Inconclusive("the reference was recorded with %s, which the endpoint refuses: that is not the same protocol", t.other)
 	}
 	if t.result.State == verdict.Inconclusive {
 		t.fused.withdraw(t.result.ID)

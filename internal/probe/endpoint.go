@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -180,7 +181,7 @@ func write(a *Ask, format wire.Format, u *upstream.Upstream, model string) ([]by
 	if u.Official() && u.Family() == upstream.OpenAI {
 		limit = "max_completion_tokens" // platform.openai.com: max_tokens is not compatible with reasoning models
 	}
-	body := a.body(model, limit)
+	body := a.body(model, cmp.Or(a.Limit, limit))
 	if u.Family() == upstream.OpenAI {
 		return body, nil
 	}

@@ -3,6 +3,7 @@ package probe
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"sallyport/internal/reference"
 	"sallyport/internal/stat"
 	"sallyport/internal/tokens"
+	"sallyport/internal/verdict"
 )
 
 // Enrolment says how a reference is recorded.
@@ -33,16 +35,33 @@ type Enrolment struct {
 	Tokenizer *tokens.Vocabulary // of a file, by which the model counts; nil for the published one, if there is one
 	Parallel  int
 	Cap       price.Nano
-	Price     Price
+	Price     Price `json:"-"`
 	Seed      [32]byte
-	Now       func() time.Time
-	Progress  func(done, of int, what string)
+	Now       func() time.Time                `json:"-"`
+	Progress  func(done, of int, what string) `json:"-"`
+	Took      func(verdict.Spent)             `json:"-"` // told what the recording took, however it ended
+}
+
+// Commit is the SHA-256 over what is fixed before anything is asked, in hex.
+func (e *Enrolment) Commit() string {
+	var asked []Facts
+	for _, v := range e.Variants {
+		asked = append(asked, v.Subject.Facts())
+	}
+	b, err := json.Marshal(struct {
+		*Enrolment
+		Asked []Facts
+	}{e, asked})
+	if err != nil {
+		panic("probe: an enrolment without a JSON form: " + err.Error()) // plain values only
+	}
+	return hashOf(b)
 }
 
 // Source is one deployment that is recorded.
 type Source struct {
 	reference.Variant
-	Subject Subject
+	Subject Subject `json:"-"`
 }
 
 // Enrol records a reference: word questions to each source, in an order in which no
@@ -65,6 +84,9 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 		e.Now = time.Now
 	}
 	r := &recorder{Enrolment: e, meter: newMeter(e.Price, e.Cap)}
+	if e.Took != nil {
+		defer func() { e.Took(r.meter.total()) }()
+	}
 	if e.Dress == WorkDress && r.steady(ctx) {
 		r.Dress = steadyDress
 	}

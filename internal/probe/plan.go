@@ -71,6 +71,8 @@ type Plan struct {
 	Why       string    `json:"trusted_why,omitempty"`
 	Live      bool      `json:"live"`             // a trusted endpoint answers beside the audited one
 	Second    bool      `json:"second,omitempty"` // the audited endpoint is asked under a second key as well
+
+	refused []string // settings that were refused so far; no part of what is fixed before
 }
 
 // baseline is the reference of a plan.
@@ -169,6 +171,11 @@ func (p *Plan) state(d *detector) (verdict.State, string) {
 	}
 	if why := d.applies(p); why != "" {
 		return verdict.NotApplicable, why
+	}
+	if d.compares && p.Reference != nil {
+		if why := p.otherwise(); why != "" {
+			return verdict.NotApplicable, why
+		}
 	}
 	return verdict.Ran, ""
 }

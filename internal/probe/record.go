@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"sallyport/internal/evidence"
@@ -209,6 +210,9 @@ func differs(a, b *verdict.Report) string {
 		if i >= len(a.Verdicts) || !bytes.Equal(jsonOf(a.Verdicts[i]), jsonOf(b.Verdicts[i])) {
 			return fmt.Sprintf("the verdict on %q does not follow from the answers", b.Verdicts[i].Null)
 		}
+	}
+	if !slices.Equal(a.LeftOut, b.LeftOut) {
+		return "the settings that were left out are not those that were refused"
 	}
 	if b.Camouflage != nil && !bytes.Equal(jsonOf(a.Camouflage), jsonOf(b.Camouflage)) {
 		// Where the operator's sample of traffic is compared with, nobody else has it: the

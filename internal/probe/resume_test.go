@@ -61,7 +61,7 @@ func reopened(t *testing.T, record *Record) *Record {
 func resumeSetup(t *testing.T) Config {
 	claimed := &sampled{oracle: &upstreamtest.Oracle{Seed: "one", Family: "claimed"}, r: stat.Rand([32]byte{7}), cells: map[string]upstreamtest.Distribution{}}
 	ref, err := Enrol(t.Context(), Enrolment{
-		Name: "test", Model: testModel, Lifetime: time.Hour, Train: 40, Bank: 160, Parallel: 1, Price: free, Languages: []string{"en"},
+		Name: "test", Model: testModel, Lifetime: time.Hour, Train: 40, Bank: 160, Parallel: 1, Price: free, Languages: []string{"en"}, Now: testNow,
 		Variants: []Source{{reference.Variant{Name: "a", Host: "127.0.0.1", Class: "local"}, claimed}},
 	})
 	if err != nil {
@@ -71,10 +71,9 @@ func resumeSetup(t *testing.T) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
 	return Config{
 		Program: "test", Reference: opened, Profile: onlyWords(200), Price: perToken, Camouflage: true, Detectable: true,
-		Beacon: testBeacon("1"), Now: func() time.Time { return began },
+		Beacon: testBeacon("1"), Now: testNow, // which decide how many questions are asked
 	}
 }
 

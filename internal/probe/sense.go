@@ -16,6 +16,7 @@ type sense struct {
 	most    float64 // share of observations that came to nothing above which it says nothing
 	learner
 	seen, lost int
+	lately     recent
 }
 
 // learner is what a detector learnt, and how it stands.
@@ -54,16 +55,48 @@ func newSenses(s Stream, recorded *baseline) (senses []*sense, err error) {
 	return senses, err
 }
 
-// leastTold is how many observations there must be before their failures say anything.
-const leastTold = 50
+// leastTold is how many observations there must be before their failures say anything,
+// and mostTold how many of the last are looked at: a bad hour silences nobody for ever.
+const (
+	leastTold = 50
+	mostTold  = 1000
+)
+
+// recent is how many of the last observations came to nothing.
+type recent struct {
+	was  [mostTold]bool // by observation, in turn
+	n    int            // observations in all
+	lost int            // of the last mostTold
+}
+
+func (r *recent) add(lost bool) {
+	at := &r.was[r.n%mostTold]
+	r.lost += flagged(lost) - flagged(*at)
+	*at = lost
+	r.n++
+}
+
+// take takes one observation of the detector's kind. What is observed while it is silent
+// is not bet on: which observations are missing could depend on the answers, and what is
+// not believed now must not be later.
+func (s *sense) take(o *Observed) error {
+	if !o.Dropped && s.silent() == "" {
+		if err := s.observe(o); err != nil {
+			return err
+		}
+	}
+	s.seen, s.lost = s.seen+1-flagged(o.Dropped), s.lost+flagged(o.Dropped)
+	s.lately.add(o.Dropped)
+	return nil
+}
 
 // silent says why a detector says nothing now; empty when it does.
 func (s *sense) silent() string {
 	if w, is := s.learner.(*words); is && w.open() == nil {
 		return fmt.Sprintf("fewer than %d one-word questions are answered with an entropy of %g to %g bits", minCells, minEntropy, maxEntropy)
 	}
-	if all := s.seen + s.lost; all >= leastTold && float64(s.lost) > s.most*float64(all) {
-		return fmt.Sprintf("%d of %d %s could not be compared; above %.0f %% nothing is concluded", s.lost, all, observations[s.id], 100*s.most)
+	if all := min(s.lately.n, mostTold); all >= leastTold && float64(s.lately.lost) > s.most*float64(all) {
+		return fmt.Sprintf("%d of the last %d %s could not be compared; above %.0f %% nothing is concluded", s.lately.lost, all, observations[s.id], 100*s.most)
 	}
 	return ""
 }

@@ -141,14 +141,9 @@ func (x *state) observe(o *Observed) error {
 			continue
 		}
 		taken = true
-		if o.Dropped {
-			s.lost++
-			continue
-		}
-		if err := s.observe(o); err != nil {
+		if err := s.take(o); err != nil {
 			return fmt.Errorf("watch %s: %w", x.Upstream, err)
 		}
-		s.seen++
 	}
 	switch {
 	case !taken:

@@ -363,13 +363,16 @@ func (x *watched) restart(trial ...int) error {
 	return x.file.restart(o)
 }
 
-// Standings are what is concluded of every stream now.
+// Standings are what is concluded of every stream now; none once the watch is closed.
 func (w *Watch) Standings() []Standing {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var all []Standing
 	for _, s := range w.cfg.Streams {
 		x := w.streams[s.key()]
+		if x == nil {
+			return nil
+		}
 		for _, n := range x.nulls() {
 			all = append(all, x.standing(n))
 		}

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"sallyport/internal/evidence"
 	"sallyport/internal/llm"
 	"sallyport/internal/stat"
@@ -204,6 +206,57 @@ func TestWatchGoesOn(t *testing.T) {
 		if s.N != 0 || s.Level != verdict.LevelNone {
 			t.Errorf("after a restart %+v", s)
 		}
+	}
+}
+
+// TestWatchSpeaksAgain: one bad hour silences a stream until it is among the last
+// thousand observations no more. What came meanwhile is not bet on, then or later; and a
+// restart and the bundle come to the same.
+func TestWatchSpeaksAgain(t *testing.T) {
+	dir := t.TempDir()
+	w, found := openWatch(t, dir, "a", "b")
+	r := stat.Rand(stat.Seed([32]byte{}, "bad hour"))
+	const well, lost, bad = 100, 30, 60
+	talks(t, w, r, well, only(claimed), claimed, honest2)
+	for range lost {
+		w.Observe("relay", "m", &Observed{At: 1, Dropped: true})
+	}
+	talks(t, w, r, bad, only(cheaper), claimed, honest2) // what is missing may depend on the answers
+	if s := w.Standings()[0]; !strings.Contains(s.Silent, "30 of the last 190 real requests") || s.Sense("D4").N != well || len(*found) != 0 {
+		t.Fatalf("%d found, %+v", len(*found), s)
+	}
+	// The last of those silent is the one with which the tenth failure leaves the window.
+	silent := mostTold - lost - bad + 10
+	talks(t, w, r, silent-1, only(claimed), claimed, honest2)
+	if s := w.Standings()[0]; s.Silent == "" || s.Sense("D4").N != well {
+		t.Fatalf("too soon: %+v", s)
+	}
+	talks(t, w, r, 1+200, only(claimed), claimed, honest2)
+	for _, s := range w.Standings() {
+		if s.Silent != "" || s.Level != verdict.LevelNone || s.Senses[0].Lost != lost || s.Senses[0].N != well+200 {
+			t.Errorf("it does not speak again: %+v", s)
+		}
+	}
+	talks(t, w, r, 400, only(cheaper), claimed, honest2)
+	if len(*found) == 0 {
+		t.Fatalf("nothing was found: %+v", w.Standings())
+	}
+	for _, c := range *found {
+		file, err := os.ReadFile(filepath.Join(dir, c.bundle+".bundle"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := VerifyWatch(bytes.NewReader(file)); err != nil {
+			t.Error(err)
+		}
+	}
+	before := w.Standings()
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := openWatch(t, dir, "a", "b")
+	if diff := cmp.Diff(before, again.Standings()); diff != "" {
+		t.Error(diff)
 	}
 }
 

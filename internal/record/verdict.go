@@ -15,6 +15,10 @@ const (
 	ActAudit      Act = "audit"      // an audit by hand ended, or was registered: the hash of its bundle
 )
 
+// ProfileReference is what ActBegin and ActAudit have in the place of an audit's profile
+// where a reference is recorded: the bundle is the reference, if one came of it.
+const ProfileReference = "reference"
+
 // Bounds of a verdict's texts, in bytes.
 const (
 	MaxWording = 1000

@@ -34,6 +34,8 @@ type Oracle struct {
 	Accuracy  float64 // share of the items that Solve knows which are answered rightly
 	LowEffort float64 // the same at reasoning_effort none, minimal and low; 0 means Accuracy
 
+	Refuses []string // members that it takes at no value, or, written NAME=1, at no other value, as models that reason do
+
 	Tokens    *tokens.Vocabulary // nil counts a token for every four bytes
 	Reasoning int64              // hidden tokens an answer takes at medium effort; a quarter of it at low, twice at high
 
@@ -94,7 +96,7 @@ func (x *exchange) sample() *fault {
 	if d.o, f = readOptions(x.s.cfg.Vendor, x.r.URL.Path, x.body); f != nil {
 		return f
 	}
-	return nil
+	return x.s.cfg.Oracle.refuse(x.body)
 }
 
 // draw is the source of the i-th answer to a request.

@@ -99,6 +99,33 @@ func readOptions(v Vendor, path string, body []byte) (options, *fault) {
 	return o, o.check(v)
 }
 
+// refuse refuses the members that the model does not take, in OpenAI's words
+// (platform.openai.com/docs/guides/reasoning).
+func (o *Oracle) refuse(body []byte) *fault {
+	var members map[string]json.RawMessage
+	if len(o.Refuses) == 0 || json.Unmarshal(body, &members) != nil {
+		return nil
+	}
+	for _, r := range o.Refuses {
+		name, only, one := strings.Cut(r, "=")
+		got, given := members[name]
+		switch {
+		case !given || one && string(got) == only:
+			continue
+		case one:
+			f := badRequest(name, fmt.Sprintf("Unsupported value: '%s' does not support %s with this model. Only the default (%s) value is supported.", name, got, only))
+			f.kind = "unsupported_value"
+			return f
+		}
+		f := badRequest(name, fmt.Sprintf("Unsupported parameter: '%s' is not supported with this model.", name))
+		if f.kind = "unsupported_parameter"; name == "max_tokens" {
+			f.message += " Use 'max_completion_tokens' instead."
+		}
+		return f
+	}
+	return nil
+}
+
 func invalidType(v Vendor, field string) *fault {
 	if v == Anthropic {
 		return invalid(field + ": Input should be of another type")

@@ -279,6 +279,9 @@ func (r *Report) coverage() []string {
 	for _, n := range not {
 		lines = append(lines, "Not looked at: "+n+".")
 	}
+	if len(r.LeftOut) > 0 {
+		lines = append(lines, "Left out of questions, since the endpoint refuses it: "+list(r.LeftOut)+".")
+	}
 	return append(lines,
 		"Questions of an audit are a sample at one time from one key: what an endpoint does at other times, to other keys or to requests it takes for others is not seen.")
 }

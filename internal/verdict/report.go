@@ -21,6 +21,7 @@ type Report struct {
 	Headline Label     `json:"headline"`
 	Summary  string    `json:"summary"` // one sentence
 
+	LeftOut    []string    `json:"left_out,omitempty"` // settings that the endpoint refuses, so that questions went without them
 	Reference  *Reference  `json:"reference,omitempty"`
 	Verdicts   []Verdict   `json:"verdicts"`  // one for each hypothesis
 	Detectors  []Result    `json:"detectors"` // D1 to D15
