@@ -145,7 +145,7 @@ func (a *audit) run(ctx context.Context, beacon verdict.Beacon) (*verdict.Report
 func (a *audit) execute(ctx context.Context, beacon verdict.Beacon) (*verdict.Report, error) {
 	commit := a.plan.commit()
 	a.seed = runSeed(commit, beacon.Value)
-	a.plan.refused, a.fused = nil, newFusion(nil)
+	a.plan.refused, a.fused = a.plan.recordedWithout(), newFusion(nil)
 	report := &verdict.Report{
 		Schema: verdict.Schema, Program: a.plan.Program, Profile: a.plan.Profile.Name, Started: a.plan.Started,
 		Commit: commit, Beacon: beacon, Seed: hex.EncodeToString(a.seed[:]),
@@ -157,7 +157,7 @@ func (a *audit) execute(ctx context.Context, beacon verdict.Beacon) (*verdict.Re
 		report.Detectors = append(report.Detectors, a.trial(ctx, &detectors[i], unusable))
 	}
 	if unusable == nil {
-		report.LeftOut = a.plan.leftOut()
+		report.LeftOut = a.plan.refused.leftOut()
 	}
 	report.Detectable = a.detectable(report.Detectors)
 	report.Camouflage = a.camouflage()
@@ -314,11 +314,8 @@ func (a *audit) preflight(ctx context.Context) *UnusableError {
 		q = workAsk(a.plan.Reference.Words[0].ID, a.plan.dress(), stat.Rand(stat.Seed(a.seed, "preflight")))
 		q.Temperature = new(wordTemperature) // as a quarter of its kind have
 	}
-	r := a.ask(ctx, "preflight", suspect, 0, new(q))
-	for n := 1; a.plan.learn(&q, r) || a.plan.suspectAll(&q, r); n++ {
-		a.plan.fit(&q)
-		r = a.ask(ctx, "preflight", suspect, n, new(q))
-	}
+	a.plan.refused.fit(&q)
+	r := a.plan.refused.settle(q, func(n int, q *Ask) *Reply { return a.ask(ctx, "preflight", suspect, n, q) })
 	text := ""
 	switch r.Outcome {
 	case Answered, Interrupted:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"sallyport/internal/llm"
@@ -98,7 +99,7 @@ func (t *Trial) askArm(ctx context.Context, to arm, parallel int, asks []Ask) []
 	replies := t.send(ctx, to, parallel, asks)
 	for !t.Over() {
 		for i, r := range replies {
-			t.learn(&asks[i], r)
+			t.refused.learn(&asks[i], r)
 		}
 		var again []int
 		var better []Ask
@@ -122,9 +123,12 @@ func (t *Trial) askArm(ctx context.Context, to arm, parallel int, asks []Ask) []
 // the same then.
 func (t *Trial) fitted(q *Ask) bool {
 	limit := q.Limit
-	left := t.fit(q)
-	if len(left) > 0 && t.compares && t.Reference != nil {
-		t.other = left[0]
+	left := t.refused.fit(q)
+	for i := range settings {
+		if s := &settings[i]; t.compares && t.Reference != nil && slices.Contains(left, s.name) && t.recordedWith(s) {
+			t.other = s.name
+			break
+		}
 	}
 	return len(left) > 0 || q.Limit != limit
 }

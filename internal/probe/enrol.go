@@ -87,13 +87,14 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 	if e.Took != nil {
 		defer func() { e.Took(r.meter.total()) }()
 	}
+	r.settle(ctx)
 	if e.Dress == WorkDress && r.steady(ctx) {
 		r.Dress = steadyDress
 	}
 	now := e.Now().UTC().Truncate(time.Second)
 	ref := &reference.Reference{
 		Name: e.Name, Model: e.Model, Recorded: now, Expires: now.Add(e.Lifetime), Program: e.Program,
-		Protocol: protocolOf(e.Variants[0].Subject.Facts(), r.Dress),
+		Protocol: r.refused.protocol(protocolOf(e.Variants[0].Subject.Facts(), r.Dress)),
 	}
 	for _, v := range e.Variants {
 		ref.Variants = append(ref.Variants, v.Variant)
@@ -114,6 +115,29 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 		}
 	}
 	return ref, nil
+}
+
+// settle finds the settings that some source refuses: then none is sent them.
+func (r *recorder) settle(ctx context.Context) {
+	q := wordAsk(WordCells()[0], stat.Rand(stat.Seed(r.Seed, "settings")))
+	for _, v := range r.Variants {
+		r.refused.fit(&q)
+		r.refused.settle(q, func(_ int, q *Ask) *Reply { return r.meter.ask(ctx, v.Subject, q) })
+	}
+}
+
+// protocol is one without the settings.
+func (p unwanted) protocol(with reference.Protocol) reference.Protocol {
+	if slices.Contains(p, "temperature") {
+		with.Temperature = recordedDefault
+	}
+	if slices.Contains(p, "top_p") {
+		with.TopP = recordedDefault
+	}
+	if slices.Contains(p, newLimit) {
+		with.MaxTokens = 0
+	}
+	return with
 }
 
 // steady reports whether some source takes no temperature but 1.
@@ -138,6 +162,9 @@ func protocolOf(f Facts, dress string) reference.Protocol {
 // facts records how the reference proper counts tokens and meets challenges.
 func (r *recorder) facts(ctx context.Context, ref *reference.Reference) {
 	first := func(ctx context.Context, asks []Ask) []*Reply {
+		for i := range asks {
+			r.refused.fit(&asks[i])
+		}
 		return askAll(r.Parallel, len(asks), func(i int) *Reply { return r.meter.ask(ctx, r.Variants[0].Subject, &asks[i]) })
 	}
 	var why string
@@ -191,7 +218,8 @@ func (r *recorder) extras(ctx context.Context, ref *reference.Reference) error {
 // recorder is one recording at work.
 type recorder struct {
 	Enrolment
-	meter *meter
+	meter   *meter
+	refused unwanted // settings that some source refuses
 }
 
 var errCapped = errors.New("the spend cap was reached before the reference was whole; nothing is kept")
@@ -230,6 +258,9 @@ func (r *recorder) tell(done, of int, what string) {
 // ask puts questions to one source. That it answers too rarely is an *unfitError.
 func (r *recorder) ask(ctx context.Context, variant int, what string, asks []Ask) ([]*Reply, error) {
 	source := r.Variants[variant]
+	for i := range asks {
+		r.refused.fit(&asks[i])
+	}
 	replies := askAll(r.Parallel, len(asks), func(i int) *Reply { return r.meter.ask(ctx, source.Subject, &asks[i]) })
 	answered := 0
 	var failed *Reply

@@ -72,7 +72,7 @@ type Plan struct {
 	Live      bool      `json:"live"`             // a trusted endpoint answers beside the audited one
 	Second    bool      `json:"second,omitempty"` // the audited endpoint is asked under a second key as well
 
-	refused []string // settings that were refused so far; no part of what is fixed before
+	refused unwanted // settings that were refused so far; no part of what is fixed before
 }
 
 // baseline is the reference of a plan.

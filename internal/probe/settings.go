@@ -40,7 +40,7 @@ var settings = []setting{
 	},
 	{
 		oldLimit, "", func(q *Ask) string { return bounded(q, "") }, func(q *Ask) { q.Limit = newLimit },
-		func(*Plan) string { return "default" }, // by its other name it is the same
+		func(*Plan) string { return recordedDefault }, // by its other name it is the same
 	},
 	{
 		newLimit, "", func(q *Ask) string { return bounded(q, newLimit) }, func(q *Ask) { q.Limit, q.MaxTokens = "", 0 },
@@ -68,6 +68,20 @@ func bounded(q *Ask, name string) string {
 	return strconv.FormatInt(q.MaxTokens, 10)
 }
 
+// unwanted are the settings that were refused, by key.
+type unwanted []string
+
+// settle learns, from questions that carry all settings, what is refused, until one is
+// answered or refused for something else. It returns the last reply.
+func (p *unwanted) settle(q Ask, ask func(n int, q *Ask) *Reply) *Reply {
+	r := ask(0, new(q))
+	for n := 1; p.learn(&q, r) || p.suspectAll(&q, r); n++ {
+		p.fit(&q)
+		r = ask(n, new(q))
+	}
+	return r
+}
+
 // key is how a refused setting of a question is noted: by its name where it is refused
 // whatever its value, as its usual one is, else with its value.
 func (s *setting) key(q *Ask) string {
@@ -79,13 +93,13 @@ func (s *setting) key(q *Ask) string {
 
 // fit takes out of a question what the endpoint was seen to refuse, and returns how it
 // differs then; empty where it does not.
-func (p *Plan) fit(q *Ask) (left []string) {
+func (p *unwanted) fit(q *Ask) (left []string) {
 	if q.Native != nil {
 		return nil
 	}
 	for i := range settings {
 		s := &settings[i]
-		if s.value(q) == "" || !slices.Contains(p.refused, s.name) && !slices.Contains(p.refused, s.key(q)) {
+		if s.value(q) == "" || !slices.Contains(*p, s.name) && !slices.Contains(*p, s.key(q)) {
 			continue
 		}
 		if s.leave(q); s.name != oldLimit {
@@ -101,7 +115,7 @@ var unsupported = regexp.MustCompile(`(?i)unsupported|not support|n't support|no
 
 // learn notes which setting of a question a reply refuses; false where it names none, or
 // the question has members that should be refused.
-func (p *Plan) learn(q *Ask, r *Reply) bool {
+func (p *unwanted) learn(q *Ask, r *Reply) bool {
 	if !refusal(r) || q.Native != nil || q.Extra != nil || r.Failure == nil {
 		return false
 	}
@@ -120,7 +134,7 @@ func (p *Plan) learn(q *Ask, r *Reply) bool {
 
 // suspectAll notes all settings that a question carries but its bound: it is refused for one
 // of them that is not named, if it is not without any.
-func (p *Plan) suspectAll(q *Ask, r *Reply) bool {
+func (p *unwanted) suspectAll(q *Ask, r *Reply) bool {
 	if !refusal(r) || q.TopP == nil && q.Temperature == nil {
 		return false
 	}
@@ -132,16 +146,16 @@ func (p *Plan) suspectAll(q *Ask, r *Reply) bool {
 	return true
 }
 
-func (p *Plan) note(key string) {
-	if !slices.Contains(p.refused, key) {
-		p.refused = append(p.refused, key)
+func (p *unwanted) note(key string) {
+	if !slices.Contains(*p, key) {
+		*p = append(*p, key)
 	}
 }
 
 // leftOut are the settings that questions went without. By its other name a bound is none
 // of them.
-func (p *Plan) leftOut() []string {
-	return slices.DeleteFunc(slices.Clone(p.refused), func(key string) bool { return key == oldLimit })
+func (p unwanted) leftOut() []string {
+	return slices.DeleteFunc(slices.Clone(p), func(key string) bool { return key == oldLimit })
 }
 
 // refusal reports whether a reply says that the request itself is wrong.
@@ -149,12 +163,37 @@ func refusal(r *Reply) bool {
 	return r.Outcome == Refused && (r.Status == http.StatusBadRequest || r.Status == http.StatusUnprocessableEntity)
 }
 
+// recordedWithout are the settings that the plan's reference was recorded without, since
+// its source refuses them: then nobody is sent them.
+func (p *Plan) recordedWithout() (left unwanted) {
+	if p.Reference == nil {
+		return nil
+	}
+	protocol := p.Reference.Protocol
+	if protocol.Temperature == recordedDefault {
+		left.note("temperature")
+	}
+	if protocol.TopP == recordedDefault && (protocol.Dress == "" || protocol.Dress == PlainDress) { // dressed questions have none
+		left.note("top_p")
+	}
+	return left
+}
+
+// recordedDefault is what a protocol says of a setting that was left to the endpoint.
+const recordedDefault = "default"
+
+// recordedWith reports whether the plan's reference was recorded with a setting.
+func (p *Plan) recordedWith(s *setting) bool {
+	had := s.stays(p)
+	return had != recordedDefault && had != "0"
+}
+
 // otherwise says why answers cannot be compared with the reference's: it was recorded with
 // a setting that the endpoint does not take. It is empty when they can.
 func (p *Plan) otherwise() string {
 	for i := range settings {
 		s := &settings[i]
-		if had := s.stays(p); had != "default" && had != "0" && slices.Contains(p.refused, s.name) {
+		if slices.Contains(p.refused, s.name) && p.recordedWith(s) {
 			return fmt.Sprintf("the reference was recorded with %s, which the endpoint refuses: that is not the same protocol", s.name)
 		}
 	}

@@ -191,8 +191,40 @@ func TestRefusalAsAnswer(t *testing.T) {
 		if members != "" {
 			q.Extra = []byte(members)
 		}
-		if p.learn(q, r) != want || len(p.refused) > 0 != want {
+		if p.refused.learn(q, r) != want || len(p.refused) > 0 != want {
 			t.Errorf("with %q: learnt %q", members, p.refused)
 		}
+	}
+}
+
+// TestRecordedWithout: a reference is recorded of a source that refuses settings, without
+// them, and says so in its protocol. An audit against it leaves them out as well, without
+// asking whether they are taken, and comes to the same of the source and of another model.
+func TestRecordedWithout(t *testing.T) {
+	source := startOracle(t, &upstreamtest.Oracle{Seed: "one", Family: "claimed", Refuses: asReasoning})
+	ref := enrolled(t, auditedAt(t, source.BaseURL()))
+	if p := ref.Protocol; p.TopP != recordedDefault || p.Temperature != "1" || p.MaxTokens != wordTokens {
+		t.Errorf("recorded with %+v", p)
+	}
+	for _, c := range []struct {
+		name    string
+		oracle  *upstreamtest.Oracle
+		differs bool
+	}{
+		{"the source", &upstreamtest.Oracle{Seed: "one", Family: "claimed", Refuses: asReasoning}, false},
+		{"one that takes everything", &upstreamtest.Oracle{Seed: "one", Family: "claimed"}, false},
+		{"another model", &upstreamtest.Oracle{Seed: "three", Family: "other", Refuses: asReasoning}, true},
+	} {
+		r, record := run(t, Config{Subject: auditedAt(t, startOracle(t, c.oracle).BaseURL()), Reference: ref, Profile: onlyWords(200)})
+		if v := verdictOn(t, r, verdict.Same); !v.Tested || (v.MaxLogE >= 2) != c.differs || !slices.Contains(r.LeftOut, "top_p") {
+			t.Errorf("%s: %+v, %s, left out %q", c.name, v, r.Headline, r.LeftOut)
+		}
+		for _, x := range record.Exchanges {
+			if x.Ask.TopP != nil {
+				t.Errorf("%s is asked with top_p", c.name)
+				break
+			}
+		}
+		checkFile(t, record)
 	}
 }
