@@ -92,7 +92,7 @@ func (g *Gateway) countOne(ctx context.Context, job *counting) {
 	if r.Why == "" {
 		var texts []string
 		if texts, r.Why = job.visible(); r.Why == "" {
-			r.Vocabulary, r.Tokens, r.Why = job.tokens(ctx, &g.Snapshot().Count, texts)
+			r.Vocabulary, r.Tokens, r.Why = job.tokens(ctx, g, texts)
 		}
 	}
 	if r.Why == whyTokenizer {
@@ -123,12 +123,13 @@ type tokenizer struct {
 
 // tokenizers lists where a model's vocabulary comes from, in the order of preference. One that
 // does not know the model returns nil.
-var tokenizers = []func(c *Count, u *upstream.Upstream, model string) *tokenizer{known, served, vendors}
+var tokenizers = []func(g *Gateway, c *counting) *tokenizer{known, served, vendors}
 
 // known are the vocabularies that the operator named, and those that vendors have
 // published.
-func known(c *Count, _ *upstream.Upstream, model string) *tokenizer {
-	v := c.vocabulary(model)
+func known(g *Gateway, c *counting) *tokenizer {
+	count := g.Snapshot().Count
+	v := count.vocabulary(c.record.Target)
 	if v == nil {
 		return nil
 	}
@@ -136,7 +137,8 @@ func known(c *Count, _ *upstream.Upstream, model string) *tokenizer {
 }
 
 // served is the vocabulary of a local server, asked of it: it wrote the text itself.
-func served(_ *Count, u *upstream.Upstream, model string) *tokenizer {
+func served(_ *Gateway, c *counting) *tokenizer {
+	u, model := c.upstream, c.record.Target
 	if u.Family() != upstream.OpenAI || u.ClassOf(model) != label.OnSite {
 		return nil
 	}
@@ -144,19 +146,22 @@ func served(_ *Count, u *upstream.Upstream, model string) *tokenizer {
 }
 
 // vendors is the count of the vendor whose host wrote the text.
-func vendors(c *Count, u *upstream.Upstream, model string) *tokenizer {
-	if !c.Vendor {
+func vendors(g *Gateway, c *counting) *tokenizer {
+	if !g.Snapshot().Count.Vendor {
 		return nil
 	}
-	return &tokenizer{u.Host(), func(ctx context.Context, text string) (int64, error) { return u.CountTokens(ctx, model, text) }}
+	ask := g.counts(c.upstream, c.record.Target, c.label)
+	return &tokenizer{c.upstream.Host(), func(ctx context.Context, text string) (int64, error) {
+		return c.upstream.CountTokens(ctx, c.record.Target, text, ask)
+	}}
 }
 
 // tokens counts texts by the first vocabulary that knows the model.
-func (c *counting) tokens(ctx context.Context, set *Count, texts []string) (vocabulary string, n int64, why string) {
+func (c *counting) tokens(ctx context.Context, g *Gateway, texts []string) (vocabulary string, n int64, why string) {
 	why = whyVocabulary
 next:
 	for _, find := range tokenizers {
-		t := find(set, c.upstream, c.record.Target)
+		t := find(g, c)
 		if t == nil {
 			continue
 		}

@@ -118,7 +118,7 @@ func (x *Exchange) run() error {
 		return err
 	}
 	if err := x.decide(); err != nil {
-		if x.endpoint.kind == count && fault.From(err).Kind == fault.NotCarried {
+		if x.endpoint.kind == count && x.inside == nil && fault.From(err).Kind == fault.NotCarried {
 			return x.estimate()
 		}
 		return err

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 
+	"sallyport/internal/label"
 	"sallyport/internal/llm"
 	"sallyport/internal/record"
 	"sallyport/internal/upstream"
@@ -103,7 +104,7 @@ func (x *Exchange) submit(last *attempt) {
 		return
 	}
 	c := counting{
-		format: s.format, stream: x.call.Stream, body: s.body, upstream: last.upstream,
+		format: s.format, stream: x.call.Stream, body: s.body, upstream: last.upstream, label: x.label,
 		record: record.Count{
 			RID: r.RID, Arrived: r.TS, Key: r.Key, Project: r.Project, Model: r.Model, Upstream: r.Upstream, Target: r.Target, Why: s.why,
 		},
@@ -132,6 +133,7 @@ type counting struct {
 	stream   bool
 	body     []byte // as it came
 	upstream *upstream.Upstream
+	label    label.Label // of the request
 	thoughts bool         // thinking is claimed apart from the visible text
 	record   record.Count // less what counting tells
 	trouble  error        // of a tokenizer

@@ -23,6 +23,7 @@ import (
 	"sallyport/internal/tokens"
 	"sallyport/internal/upstream"
 	"sallyport/internal/upstreamtest"
+	"sallyport/internal/wire"
 )
 
 // countAll counts every answer, without rest.
@@ -418,6 +419,15 @@ func TestVendorsCount(t *testing.T) {
 		}
 		if (asked > 0) != (c.by != "") {
 			t.Errorf("%+v: the host was asked %d times", c, asked)
+		}
+		own := 0 // each question is an exchange with records of its own
+		for _, tr := range r.all(t, 1+asked) {
+			if o := tr.outcome; o.Project == "audit" && o.Endpoint == string(wire.CountTokens) && o.Money == ledger.MoneyDeclared {
+				own++
+			}
+		}
+		if own != asked {
+			t.Errorf("%+v: %d exchanges of its own have records, the host was asked %d times", c, own, asked)
 		}
 	}
 }

@@ -1,33 +1,28 @@
 package upstream
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"strings"
-
-	"sallyport/internal/wire"
 )
 
 // counters are the vendors that count tokens on demand, with how they are asked for
 // those of one message
 // (platform.claude.com, build-with-claude/token-counting; ai.google.dev, api/tokens).
 var counters = map[Kind]struct {
-	endpoint wire.Endpoint
-	path     string
-	body     func(model, text string) any
-	figure   string
+	body   func(model, text string) any
+	figure string
 }{
-	Anthropic: {wire.CountTokens, "/messages/count_tokens", func(model, text string) any {
+	Anthropic: {func(model, text string) any {
 		return map[string]any{"model": model, "messages": []any{map[string]any{"role": "user", "content": text}}}
 	}, "input_tokens"},
-	Gemini: {wire.CountContent, "/models/{model}:countTokens", func(_, text string) any {
+	Gemini: {func(_, text string) any {
 		return map[string]any{"contents": []any{map[string]any{"role": "user", "parts": []any{map[string]any{"text": text}}}}}
 	}, "totalTokens"},
 }
+
+// Asking puts a body to the endpoint by which a vendor counts, and returns its answer.
+type Asking func(ctx context.Context, body []byte) ([]byte, error)
 
 // CountTokens counts the tokens of a text as the vendor does whose own host this is;
 // ErrNoTokenizer for all others. Vendors count messages, so what a message costs beside
@@ -35,31 +30,31 @@ var counters = map[Kind]struct {
 // model. What the vendor does to white space at the ends, and what merges with what
 // stands around the text, is off by a token or two; Anthropic calls its counts
 // estimates. The text leaves: only what the upstream wrote itself should be sent.
-func (u *Upstream) CountTokens(ctx context.Context, model, text string) (int64, error) {
+func (u *Upstream) CountTokens(ctx context.Context, model, text string, ask Asking) (int64, error) {
 	if _, counts := counters[u.Kind]; !counts || !u.Official() {
 		return 0, ErrNoTokenizer
 	}
 	if text == "" {
 		return 0, nil
 	}
-	around, err := u.around(ctx, model)
+	around, err := u.around(ctx, model, ask)
 	if err != nil {
 		return 0, err
 	}
-	n, err := u.countMessage(ctx, model, text)
+	n, err := u.countMessage(ctx, model, text, ask)
 	return max(n-around, 0), err
 }
 
 // around is what a message costs beside its text.
-func (u *Upstream) around(ctx context.Context, model string) (int64, error) {
+func (u *Upstream) around(ctx context.Context, model string, ask Asking) (int64, error) {
 	if n, known := u.beside.Load(model); known {
 		return n.(int64), nil
 	}
-	one, err := u.countMessage(ctx, model, "a")
+	one, err := u.countMessage(ctx, model, "a", ask)
 	if err != nil {
 		return 0, err
 	}
-	two, err := u.countMessage(ctx, model, "a a")
+	two, err := u.countMessage(ctx, model, "a a", ask)
 	if err != nil {
 		return 0, err
 	}
@@ -71,7 +66,7 @@ func (u *Upstream) around(ctx context.Context, model string) (int64, error) {
 }
 
 // countMessage is what the vendor counts of a message with a text.
-func (u *Upstream) countMessage(ctx context.Context, model, text string) (int64, error) {
+func (u *Upstream) countMessage(ctx context.Context, model, text string, ask Asking) (int64, error) {
 	c := counters[u.Kind]
 	body, err := json.Marshal(c.body(model, text))
 	if err != nil {
@@ -79,24 +74,13 @@ func (u *Upstream) countMessage(ctx context.Context, model, text string) (int64,
 	}
 	ctx, cancel := context.WithTimeout(ctx, tokenizeTime)
 	defer cancel()
-	h := http.Header{"Content-Type": {"application/json"}}
-	if u.Kind == Anthropic {
-		h.Set("Anthropic-Version", "2023-06-01")
-	}
-	resp, err := u.Do(ctx, Request{
-		Method: http.MethodPost, Path: c.path, Header: h, Body: io.NopCloser(bytes.NewReader(body)), Length: int64(len(body)),
-		Endpoint: c.endpoint, Model: strings.TrimPrefix(model, "models/"), Alone: true,
-	})
+	said, err := ask(ctx, body)
 	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("upstream %s: count tokens: status %d", u.Name, resp.StatusCode)
+		return 0, fmt.Errorf("upstream %s: count tokens: %w", u.Name, err)
 	}
 	var answer map[string]json.RawMessage
 	var n int64
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxTokenized)).Decode(&answer); err != nil || json.Unmarshal(answer[c.figure], &n) != nil || n <= 0 {
+	if err := json.Unmarshal(said, &answer); err != nil || json.Unmarshal(answer[c.figure], &n) != nil || n <= 0 {
 		return 0, fmt.Errorf("upstream %s: count tokens: the answer has no %s", u.Name, c.figure)
 	}
 	return n, nil

@@ -1,9 +1,12 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -75,6 +78,26 @@ func (v *vendorServer) through(t *testing.T, kind Kind, base string) *Upstream {
 	return u
 }
 
+// asking is a request to an upstream's own counting endpoint.
+func (v *vendorServer) asking(u *Upstream, model string) Asking {
+	return func(ctx context.Context, body []byte) ([]byte, error) {
+		path, h := "/models/"+model+":countTokens", http.Header{"Content-Type": {"application/json"}}
+		if u.Kind == Anthropic {
+			path = "/messages/count_tokens"
+			h.Set("Anthropic-Version", "2023-06-01")
+		}
+		resp, err := u.Do(ctx, Request{Method: http.MethodPost, Path: path, Header: h, Body: io.NopCloser(bytes.NewReader(body)), Length: int64(len(body)), Model: model})
+		if err != nil {
+			return nil, err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return nil, fmt.Errorf("status %d", resp.StatusCode)
+		}
+		return io.ReadAll(resp.Body)
+	}
+}
+
 // TestCountTokens: what a message costs beside its text is measured once and taken off.
 func TestCountTokens(t *testing.T) {
 	v := startVendor(t)
@@ -85,7 +108,7 @@ func TestCountTokens(t *testing.T) {
 		u := v.through(t, kind, at.base)
 		before := v.asked.Load()
 		for text, want := range map[string]int64{"": 0, "hello": 1, "one two three": 3} {
-			if n, err := u.CountTokens(t.Context(), at.model, text); n != want || err != nil {
+			if n, err := u.CountTokens(t.Context(), at.model, text, v.asking(u, at.model)); n != want || err != nil {
 				t.Errorf("%s %q: %d, %v", kind, text, n, err)
 			}
 		}
@@ -93,13 +116,14 @@ func TestCountTokens(t *testing.T) {
 			t.Errorf("%s was asked %d times, want 2 for what stands around a text and 2 for texts", kind, asked)
 		}
 		v.status.Store(http.StatusTooManyRequests)
-		if n, err := u.CountTokens(t.Context(), at.model, "x"); err == nil || errors.Is(err, ErrNoTokenizer) {
+		if n, err := u.CountTokens(t.Context(), at.model, "x", v.asking(u, at.model)); err == nil || errors.Is(err, ErrNoTokenizer) {
 			t.Errorf("%s: status 429 counts %d, %v", kind, n, err)
 		}
 		v.status.Store(http.StatusOK)
 	}
 	v.word.Store(2)
-	if n, err := v.through(t, Anthropic, "http://api.anthropic.com/v1").CountTokens(t.Context(), "claude-x", "hello"); err == nil {
+	u := v.through(t, Anthropic, "http://api.anthropic.com/v1")
+	if n, err := u.CountTokens(t.Context(), "claude-x", "hello", v.asking(u, "claude-x")); err == nil {
 		t.Errorf("a word of two tokens: %d", n)
 	}
 }
@@ -110,7 +134,7 @@ func TestCountTokensStaysAtHome(t *testing.T) {
 	for kind, base := range map[Kind]string{
 		Anthropic: "http://api.anthropic.com.example.org/v1", Gemini: "http://relay.example.org/v1beta", OpenAI: "http://api.openai.com/v1",
 	} {
-		if _, err := v.through(t, kind, base).CountTokens(t.Context(), "claude-x", "secret"); !errors.Is(err, ErrNoTokenizer) {
+		if _, err := v.through(t, kind, base).CountTokens(t.Context(), "claude-x", "secret", nil); !errors.Is(err, ErrNoTokenizer) {
 			t.Errorf("%s: %v", base, err)
 		}
 	}
