@@ -133,7 +133,7 @@ type counting struct {
 	stream   bool
 	body     []byte // as it came
 	upstream *upstream.Upstream
-	label    label.Label // of the request
+	label    label.Label  // of the request
 	thoughts bool         // thinking is claimed apart from the visible text
 	record   record.Count // less what counting tells
 	trouble  error        // of a tokenizer
