@@ -305,11 +305,15 @@ func (a *audit) exchanges() []exchange {
 	return all
 }
 
+// Greeting is the first question of audits and of recordings, on whose answer nothing
+// depends.
+const Greeting = "Say hello."
+
 // preflight asks one plain question to tell an endpoint that works from one that does
 // not, before anything is concluded from its answers, and finds the settings of most
 // questions that it refuses.
 func (a *audit) preflight(ctx context.Context) *UnusableError {
-	q := Ask{Turns: User("Say hello."), MaxTokens: 64, Temperature: new(wordTemperature), TopP: new(wordTopP)}
+	q := Ask{Turns: User(Greeting), MaxTokens: 64, Temperature: new(wordTemperature), TopP: new(wordTopP)}
 	if a.plan.dressed() && a.plan.Reference.comparable(a.plan) == "" && len(a.plan.Reference.Words) > 0 {
 		q = workAsk(a.plan.Reference.Words[0].ID, a.plan.dress(), stat.Rand(stat.Seed(a.seed, "preflight")))
 		q.Temperature = new(wordTemperature) // as a quarter of its kind have

@@ -119,7 +119,7 @@ func Enrol(ctx context.Context, e Enrolment) (*reference.Reference, error) {
 
 // settle finds the settings that some source refuses: then none is sent them.
 func (r *recorder) settle(ctx context.Context) {
-	q := wordAsk(WordCells()[0], stat.Rand(stat.Seed(r.Seed, "settings")))
+	q := Ask{Turns: User(Greeting), MaxTokens: wordTokens, Temperature: new(wordTemperature), TopP: new(wordTopP)}
 	for _, v := range r.Variants {
 		r.refused.fit(&q)
 		r.refused.settle(q, func(_ int, q *Ask) *Reply { return r.meter.ask(ctx, v.Subject, q) })

@@ -65,6 +65,9 @@ func run(in io.Reader, out io.Writer, summary, skipped string) error {
 		case "fail":
 			fmt.Fprint(out, strings.Join(output[at], ""))
 			delete(output, at)
+			if e.Test == "" {
+				unfinished(out, output, e.Package)
+			}
 		case "skip":
 			if e.Test != "" {
 				skips = append(skips, fmt.Sprintf("%s %s: %s\n", e.Package, e.Test, reason(output[at])))
@@ -79,6 +82,22 @@ func run(in io.Reader, out io.Writer, summary, skipped string) error {
 	}
 	slices.Sort(skips)
 	return cmp.Or(write(summary, packages), write(skipped, skips))
+}
+
+// unfinished prints what tests of a failed package said that have no end of their own: it
+// ended in the middle of one, as by a crash or its time limit.
+func unfinished(out io.Writer, output map[test][]string, pkg string) {
+	var names []string
+	for at := range output {
+		if at.Package == pkg {
+			names = append(names, at.Name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprint(out, strings.Join(output[test{pkg, name}], ""))
+		delete(output, test{pkg, name})
+	}
 }
 
 // isPackageLine reports whether the event is one of go test's own lines about a package.

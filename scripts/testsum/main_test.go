@@ -17,6 +17,7 @@ const stream = `{"Action":"start","Package":"p"}
 {"Action":"output","Package":"p","Test":"TestAway","Output":"=== RUN   TestAway\n"}
 {"Action":"output","Package":"p","Test":"TestAway","Output":"    p_test.go:5: no server\n"}
 {"Action":"skip","Package":"p","Test":"TestAway"}
+{"Action":"output","Package":"p","Test":"TestCrash","Output":"fatal error: out of luck\n"}
 {"Action":"output","Package":"p","Output":"FAIL\tp\t0.010s\n"}
 {"Action":"fail","Package":"p"}
 {"Action":"output","Package":"q","Output":"ok  \tq\t0.020s\n"}
@@ -31,7 +32,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ what, got, want string }{
-		{"output", out.String(), "    p_test.go:3: got 1, want 2\nFAIL\tp\t0.010s\nok  \tq\t0.020s\ngo: something else went wrong\n"},
+		{"output", out.String(), "    p_test.go:3: got 1, want 2\nFAIL\tp\t0.010s\nfatal error: out of luck\nok  \tq\t0.020s\ngo: something else went wrong\n"},
 		{"summary", read(t, summary), "FAIL\tp\t0.010s\nok  \tq\t0.020s\n"},
 		{"skipped", read(t, skipped), "p TestAway: p_test.go:5: no server\n"},
 	} {
