@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -53,7 +54,8 @@ func auditedAt(t *testing.T, url string) *Endpoint {
 // enrolled is a reference of honest deployments.
 func enrolled(t *testing.T, variants ...*Endpoint) *reference.Opened {
 	t.Helper()
-	e := Enrolment{Name: "test", Model: testModel, Lifetime: time.Hour, Train: 40, Bank: 160, Parallel: 8, Price: free}
+	// One question at a time: what an oracle draws follows the number of the request.
+	e := Enrolment{Name: "test", Model: testModel, Lifetime: time.Hour, Train: 40, Bank: 160, Parallel: 1, Price: free}
 	for i, v := range variants {
 		e.Variants = append(e.Variants, Source{reference.Variant{Name: string(rune('a' + i)), Host: "127.0.0.1", Class: "local"}, v})
 	}
@@ -403,6 +405,7 @@ func TestFalseAlarms(t *testing.T) {
 // sampled answers word questions as an oracle does, without a network.
 type sampled struct {
 	oracle *upstreamtest.Oracle
+	mu     sync.Mutex // of what follows
 	r      *rand.Rand
 	cells  map[string]upstreamtest.Distribution // by question without its nonce
 }
@@ -412,6 +415,8 @@ func (s *sampled) Facts() Facts {
 }
 
 func (s *sampled) Ask(_ context.Context, a *Ask) *Reply {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	question, _, _ := strings.Cut(strings.ReplaceAll(a.Turns[0].Text, "（", "("), "(")
 	answers := s.cells[question]
 	if answers == nil {
