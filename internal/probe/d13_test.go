@@ -158,7 +158,9 @@ func TestTextsOverHTTP(t *testing.T) {
 	}
 	for url, found := range map[string]bool{one.BaseURL(): false, other.BaseURL(): true} {
 		r, record := run(t, Config{Subject: auditedAt(t, url), Reference: ref, Profile: onlyTexts(250), Now: testNow})
-		if d := resultOf(t, r, "D13"); d.State != verdict.Ran || (d.Evidence[0].P <= .01) != found {
+		// What is drawn follows the port that is audited: an honest endpoint has a p of at
+		// most .001 once in a thousand runs.
+		if d := resultOf(t, r, "D13"); d.State != verdict.Ran || found && d.Evidence[0].P > .01 || !found && d.Evidence[0].P <= .001 {
 			t.Errorf("%+v", d)
 		}
 		checkFile(t, record)
