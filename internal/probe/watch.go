@@ -359,7 +359,9 @@ func (x *watched) restart(trial ...int) error {
 	if err := x.afresh(o); err != nil {
 		return err
 	}
-	x.level = map[verdict.Null]verdict.Level{}
+	for _, n := range x.nulls() {
+		x.level[n] = verdict.LevelNone
+	}
 	return x.file.restart(o)
 }
 

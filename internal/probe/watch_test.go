@@ -207,6 +207,10 @@ func TestWatchGoesOn(t *testing.T) {
 			t.Errorf("after a restart %+v", s)
 		}
 	}
+	talks(t, w, r, 5, only(claimed), claimed, honest2)
+	if len(*again) != 0 {
+		t.Errorf("concluded of nothing: %+v", *again)
+	}
 }
 
 // TestWatchSpeaksAgain: one bad hour silences a stream until it is among the last
