@@ -151,6 +151,20 @@ func (a *App) task(name string, f func(context.Context) error) {
 	})
 }
 
+// every does something again and again until ctx ends; the first time after one period.
+func every(ctx context.Context, period time.Duration, do func(at time.Time)) {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case at := <-tick.C:
+			do(at)
+		}
+	}
+}
+
 // fail reports a failure that ends the process.
 func (a *App) fail(err error) {
 	select {

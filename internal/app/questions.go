@@ -105,18 +105,12 @@ func (a *App) release(ctx context.Context) error {
 	if a.watch == nil {
 		return nil
 	}
-	tick := time.NewTicker(releaseEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			for i := range a.config.Watch {
-				a.releaseOne(&a.config.Watch[i])
-			}
+	every(ctx, releaseEvery, func(time.Time) {
+		for i := range a.config.Watch {
+			a.releaseOne(&a.config.Watch[i])
 		}
-	}
+	})
+	return nil
 }
 
 // releaseOne ends a quarantine by evidence. Only what a watch did is undone so: what an

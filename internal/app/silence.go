@@ -60,17 +60,9 @@ func (a *App) followSilence(ctx context.Context) error {
 	if a.watch == nil {
 		return nil
 	}
-	tick := time.NewTicker(silenceEvery)
-	defer tick.Stop()
 	var silent map[hushed]string
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case at := <-tick.C:
-			silent = a.tellSilence(silent, at)
-		}
-	}
+	every(ctx, silenceEvery, func(at time.Time) { silent = a.tellSilence(silent, at) })
+	return nil
 }
 
 // watchMetrics shows the streams as they stand when they are asked for.

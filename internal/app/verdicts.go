@@ -191,20 +191,14 @@ const verdictsEvery = 5 * time.Second
 // followVerdicts reads the verdicts again and again. When the database does not
 // answer, what was in force stays.
 func (a *App) followVerdicts(ctx context.Context) error {
-	tick := time.NewTicker(verdictsEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			bounded, cancel := context.WithTimeout(ctx, verdictsEvery)
-			if err := a.readVerdicts(bounded); err != nil && ctx.Err() == nil {
-				a.log.Warn("verdicts of other replicas are not followed", "error", err)
-			}
-			cancel()
+	every(ctx, verdictsEvery, func(time.Time) {
+		bounded, cancel := context.WithTimeout(ctx, verdictsEvery)
+		defer cancel()
+		if err := a.readVerdicts(bounded); err != nil && ctx.Err() == nil {
+			a.log.Warn("verdicts of other replicas are not followed", "error", err)
 		}
-	}
+	})
+	return nil
 }
 
 // overrule ends what a verdict did to a model of an upstream.
